@@ -1,0 +1,74 @@
+/**
+ * The adapter for {@link https://node-postgres.com | node-postgres} (`pg`), on Node, Deno and Bun.
+ *
+ * A bare `pg.Pool` works without it; the adapter adds prepared statements.
+ *
+ * @example
+ * ```ts
+ * import pg from "pg";
+ * import { PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
+ * import { fromNodePostgres } from "@circuit-breaker/postgres/node-postgres";
+ *
+ * const pool = new pg.Pool({ connectionString: "postgres://localhost/app", max: 4 });
+ * pool.on("error", console.error); // without a listener, a lost idle connection ends the process
+ * const store = new PostgresCircuitBreakerStore(fromNodePostgres(pool));
+ *
+ * await store.close();
+ * await pool.end(); // the store never closes a client that it did not open
+ * ```
+ *
+ * @module
+ */
+
+import type { PostgresClient } from "../types.ts";
+import { having, readPrepare, wrongDriver } from "./argument.ts";
+import { statementName } from "./statement_name.ts";
+
+/** The part of a `pg.Pool`, `pg.Client` or `pg.PoolClient` that the adapter uses. */
+export interface NodePostgresLike {
+  /** Runs a statement; a `name` makes it a prepared one. */
+  query(
+    config: { name?: string; text: string; values?: unknown[] },
+  ): Promise<{ rows: unknown[] }>;
+  /** Not called; it is what tells `pg` from other drivers that have a `query`. */
+  connect(): Promise<unknown>;
+}
+
+/** Options of {@linkcode fromNodePostgres}. */
+export interface FromNodePostgresOptions {
+  /**
+   * Whether statements are prepared once per connection and then only executed. Switch it off
+   * behind a pooler in transaction mode that does not track prepared statements (PgBouncer before
+   * 1.21).
+   *
+   * @default {true}
+   */
+  prepare?: boolean;
+}
+
+/**
+ * Makes a client for the store from a node-postgres pool or client. Errors reach the caller as the
+ * driver threw them.
+ *
+ * @throws {TypeError} If `poolOrClient` is neither.
+ * @param poolOrClient A `pg.Pool`, a connected `pg.Client`, or a `pg.PoolClient`.
+ * @param options Whether to prepare statements.
+ * @returns A client that the store accepts. It owns nothing: ending the pool is the caller's affair.
+ */
+export function fromNodePostgres(
+  poolOrClient: NodePostgresLike,
+  options: FromNodePostgresOptions = {},
+): PostgresClient {
+  if (!having(poolOrClient, "query", "connect")) {
+    throw wrongDriver("node-postgres", "a Pool or a Client of pg", poolOrClient);
+  }
+  const prepare = readPrepare("node-postgres", options.prepare);
+  return {
+    async query(text, params = []) {
+      const { rows } = prepare && params.length > 0
+        ? await poolOrClient.query({ name: await statementName(text), text, values: params })
+        : await poolOrClient.query({ text, values: params });
+      return { rows: rows as Record<string, unknown>[] };
+    },
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * The adapter for {@link https://github.com/porsager/postgres | postgres.js}, on Deno, Node and Bun.
+ *
+ * @example
+ * ```ts
+ * import postgres from "postgres";
+ * import { PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
+ * import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
+ *
+ * const sql = postgres("postgres://localhost/app", { max: 4 });
+ * const store = new PostgresCircuitBreakerStore(fromPostgresJs(sql));
+ *
+ * await store.close();
+ * await sql.end(); // the store never closes a client that it did not open
+ * ```
+ *
+ * @module
+ */
+
+import type { PostgresClient } from "../types.ts";
+import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
+
+/** The part of postgres.js that the adapter uses: the `sql` that `postgres(url)` returns. */
+export interface PostgresJsLike {
+  /** Runs a statement given as text. */
+  unsafe(
+    text: string,
+    params?: unknown[],
+    options?: { prepare?: boolean },
+  ): PromiseLike<readonly unknown[]>;
+}
+
+/** Options of {@linkcode fromPostgresJs}. */
+export interface FromPostgresJsOptions {
+  /**
+   * Whether statements are prepared once per connection and then only executed. Switch it off
+   * behind a pooler in transaction mode that does not track prepared statements (PgBouncer before
+   * 1.21). It is off in any case where `postgres()` itself was called with `prepare: false`.
+   *
+   * @default {true}
+   */
+  prepare?: boolean;
+}
+
+/**
+ * Makes a client for the store from postgres.js. Errors reach the caller as the driver threw them.
+ *
+ * Versions 3.4.8 and 3.4.9 of postgres.js can end the process after the server has terminated a
+ * connection; 3.4.7 does not.
+ *
+ * @throws {TypeError} If `sql` is not postgres.js, or renames columns (`transform: postgres.camel`
+ * and its like), which would hide from the store the columns that it reads.
+ * @param sql What `postgres(url)` returns, or a `sql` inside `begin` or `reserve`.
+ * @param options Whether to prepare statements.
+ * @returns A client that the store accepts. It owns nothing: ending `sql` is the caller's affair.
+ */
+export function fromPostgresJs(
+  sql: PostgresJsLike,
+  options: FromPostgresJsOptions = {},
+): PostgresClient {
+  if (!having(sql, "unsafe") || bunDatabase(sql) !== undefined) {
+    throw wrongDriver("postgres.js", "the sql function that postgres(url) returns", sql);
+  }
+  if (renamesColumns(sql as Transforming)) {
+    throw new TypeError(
+      "Cannot wrap postgres.js: expected a sql that keeps column names, received one with a " +
+        '"transform" that renames them',
+    );
+  }
+  const prepare = readPrepare("postgres.js", options.prepare);
+  return {
+    async query(text, params = []) {
+      const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
+      return { rows: rows as Record<string, unknown>[] };
+    },
+  };
+}
+
+interface Transforming {
+  options?: { transform?: { column?: { from?: ((name: string) => string) | undefined } } };
+}
+
+function renamesColumns(sql: Transforming): boolean {
+  const rename = sql.options?.transform?.column?.from;
+  return typeof rename === "function" && rename("column_name") !== "column_name";
+}

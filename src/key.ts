@@ -1,0 +1,110 @@
+/**
+ * How any string becomes a key that PostgreSQL can hold and index.
+ *
+ * A text column holds neither NUL (22021) nor lone surrogates, and an index row ends near 2.7 kB
+ * (54000). The default key of the policy is the request path, so whoever sends requests chooses
+ * keys: one that failed here would switch a breaker off.
+ */
+
+import { describe } from "./describe.ts";
+import { CIRCUIT_STATES, type CircuitState } from "./types.ts";
+
+/** The longest key in UTF-8 bytes that is stored as it is. */
+export const MAX_PLAIN_KEY_BYTES = 512;
+
+/** How much of a digested key stays readable, in UTF-16 units. */
+const READABLE_UNITS = 120;
+
+// Reserved: a key that already looks like a digested one is digested too, so no two share a row.
+const DIGEST_MARK = "~sha256:";
+const DIGESTED = /~sha256:[0-9a-f]{64}$/;
+// deno-lint-ignore no-control-regex
+const ASCII = /^[\x01-\x7f]*$/;
+const encoder = new TextEncoder();
+
+/**
+ * The form of a key that goes into the table: the key itself where PostgreSQL can hold it, otherwise
+ * a readable prefix and the SHA-256 digest of the whole key. Two keys never have the same form.
+ */
+export function storedKey(key: string): string | Promise<string> {
+  return isPlain(key) ? key : digestedKey(key);
+}
+
+/**
+ * The form in which a cursor compares with stored keys: a listed key as it is, also a digested one;
+ * a key that no list can hold as that key's digested form.
+ */
+export function cursorKey(key: string): string | Promise<string> {
+  return key.includes("\0") || !isWellFormed(key) ? digestedKey(key) : key;
+}
+
+/** Whether many keys were given rather than one; `Array.isArray` does not narrow readonly arrays. */
+export function isList(keys: string | readonly string[]): keys is readonly string[] {
+  return Array.isArray(keys);
+}
+
+function isPlain(key: string): boolean {
+  if (key.length > MAX_PLAIN_KEY_BYTES) return false;
+  if (key.includes(DIGEST_MARK) && DIGESTED.test(key)) return false;
+  if (ASCII.test(key)) return true;
+  // Decoders of some drivers take a leading U+FEFF for a byte order mark and drop it.
+  if (key.startsWith("\ufeff")) return false;
+  return !key.includes("\0") && isWellFormed(key) &&
+    encoder.encode(key).length <= MAX_PLAIN_KEY_BYTES;
+}
+
+async function digestedKey(key: string): Promise<string> {
+  // The digest covers the UTF-16 units: UTF-8 would turn every lone surrogate into the same U+FFFD.
+  const units = new DataView(new ArrayBuffer(key.length * 2));
+  for (let i = 0; i < key.length; i++) units.setUint16(i * 2, key.charCodeAt(i));
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", units.buffer));
+  let hex = "";
+  for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
+  return readable(key) + DIGEST_MARK + hex;
+}
+
+function readable(key: string): string {
+  return new TextDecoder().decode(encoder.encode(key.slice(0, READABLE_UNITS)))
+    // deno-lint-ignore no-control-regex
+    .replace(/[\x00-\x1f\x7f\ufeff]/g, "\ufffd");
+}
+
+function isWellFormed(key: string): boolean {
+  return !/\p{Surrogate}/u.test(key);
+}
+
+/** Orders stored keys by their UTF-8 bytes, as the "C" collation of the database does. */
+export function compareKeys(a: string, b: string): number {
+  const left = encoder.encode(a);
+  const right = encoder.encode(b);
+  const common = Math.min(left.length, right.length);
+  for (let i = 0; i < common; i++) {
+    const difference = left[i]! - right[i]!;
+    if (difference !== 0) return difference;
+  }
+  return left.length - right.length;
+}
+
+/** Throws unless the value is a usable circuit key: any string. */
+export function assertKey(action: string, key: unknown): asserts key is string {
+  if (typeof key !== "string") {
+    throw new TypeError(
+      `Cannot ${action}: "key" must be a string, received ${describe(key)}`,
+    );
+  }
+}
+
+/** Throws unless the value is the name of a circuit state. */
+export function assertState(
+  action: string,
+  name: string,
+  state: unknown,
+): asserts state is CircuitState {
+  if (!(CIRCUIT_STATES as readonly unknown[]).includes(state)) {
+    throw new TypeError(
+      `Cannot ${action}: "${name}" must be "closed", "open" or "half-open", received ${
+        describe(state)
+      }`,
+    );
+  }
+}

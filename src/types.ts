@@ -1,0 +1,120 @@
+/**
+ * The words every floor shares: Stoma's store interface and the one seam to a driver.
+ *
+ * @module
+ */
+
+/**
+ * The state of a circuit: `closed` lets traffic through, `open` refuses it, `half-open` lets a few
+ * probes through to find out whether the upstream has recovered.
+ */
+export type CircuitState = "closed" | "open" | "half-open";
+
+/** Every {@linkcode CircuitState}. */
+export const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "open", "half-open"];
+
+/**
+ * What is known of one circuit at one moment. A plain copy: changing it changes nothing else.
+ *
+ * @example A circuit nobody has recorded anything for
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type CircuitBreakerSnapshot, InMemoryCircuitBreakerStore } from "@circuit-breaker/postgres";
+ *
+ * const snapshot: CircuitBreakerSnapshot = await new InMemoryCircuitBreakerStore().getState("api");
+ * assertEquals(snapshot, {
+ *   state: "closed",
+ *   failureCount: 0,
+ *   successCount: 0,
+ *   lastFailureTime: 0,
+ *   lastStateChange: 0,
+ * });
+ * ```
+ */
+export interface CircuitBreakerSnapshot {
+  /** The circuit's state. */
+  state: CircuitState;
+  /** Failures counted since the circuit last closed. Saturates at `Number.MAX_SAFE_INTEGER`. */
+  failureCount: number;
+  /** Successes counted since the circuit last changed to closed or half-open. Saturates likewise. */
+  successCount: number;
+  /** When the last failure was recorded, in epoch milliseconds of the caller's clock; 0 for never. */
+  lastFailureTime: number;
+  /** When the state last really changed, in epoch milliseconds of the caller's clock; 0 for never. */
+  lastStateChange: number;
+}
+
+/**
+ * Where a circuit breaker keeps its circuits: the interface of the Stoma gateway's
+ * `circuitBreaker({ store })`, which any other breaker can use as well.
+ */
+export interface CircuitBreakerStore {
+  /** The circuit's current snapshot; a circuit never seen before is closed with zeros. */
+  getState(key: string): Promise<CircuitBreakerSnapshot>;
+  /** Counts one success and returns the snapshot that includes it. */
+  recordSuccess(key: string): Promise<CircuitBreakerSnapshot>;
+  /** Counts one failure and returns the snapshot that includes it. */
+  recordFailure(key: string): Promise<CircuitBreakerSnapshot>;
+  /** Moves the circuit to a state and returns the snapshot after it. */
+  transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot>;
+  /** Forgets the circuit, which makes it closed with zeros. */
+  reset(key: string): Promise<void>;
+  /** Releases what the store holds in this process. Never touches shared data. */
+  destroy?(): void;
+}
+
+/**
+ * The one seam to a PostgreSQL driver: run one statement with `$1`-style parameters, return its rows.
+ *
+ * A `pg.Pool`, a `pg.Client` and a PGlite instance fit as they are; every other driver goes through
+ * one of the adapters. A client may be used by many calls at once.
+ *
+ * @example Wrapping a driver that has no adapter
+ * ```ts
+ * import type { PostgresClient } from "@circuit-breaker/postgres";
+ *
+ * type Run = (sql: string, args: unknown[]) => Promise<Record<string, unknown>[]>;
+ *
+ * export function fromMyDriver(run: Run): PostgresClient {
+ *   return { query: async (text, params = []) => ({ rows: await run(text, params) }) };
+ * }
+ * ```
+ */
+export interface PostgresClient {
+  /** Runs one SQL statement. Parameters are strings, numbers or null; rows are keyed by column. */
+  query(text: string, params?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
+}
+
+/** A circuit as {@linkcode ListOptions} tools see it: its key and its snapshot. */
+export interface CircuitListing extends CircuitBreakerSnapshot {
+  /**
+   * The circuit's key as the table holds it: the key itself, or, for a key that PostgreSQL cannot
+   * hold or index, a readable prefix and a SHA-256 digest.
+   */
+  key: string;
+}
+
+/** Which circuits to list. */
+export interface ListOptions {
+  /**
+   * Only circuits in this state.
+   *
+   * @default {undefined}
+   */
+  state?: CircuitState;
+  /**
+   * Only circuits whose listed key comes after this one: pass the last key of the page before.
+   *
+   * @default {undefined}
+   */
+  after?: string;
+  /**
+   * How many circuits at most, a whole number from 1 to 10,000.
+   *
+   * @default {100}
+   */
+  limit?: number;
+}
+
+/** The highest a counter goes: the last whole number that JavaScript holds exactly. */
+export const MAX_COUNT: number = Number.MAX_SAFE_INTEGER;

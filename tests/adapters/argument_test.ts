@@ -1,0 +1,87 @@
+import { PGlite } from "@electric-sql/pglite";
+import { assert, assertEquals, assertThrows } from "@std/assert";
+// @ts-types="@types/pg"
+import pg from "pg";
+import postgres from "postgres";
+import { fromBunSql } from "../../src/adapters/bun_sql.ts";
+import { fromDenoPostgres } from "../../src/adapters/deno_postgres.ts";
+import { fromNodePostgres } from "../../src/adapters/node_postgres.ts";
+import { fromPglite } from "../../src/adapters/pglite.ts";
+import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
+
+type Adapter = (driver: never, options?: never) => unknown;
+
+const ADAPTERS: [prefix: string, adapter: Adapter][] = [
+  ["Cannot wrap postgres.js: expected the sql function that postgres(url) returns", fromPostgresJs],
+  ["Cannot wrap Deno Postgres: expected a Pool or a Client of @db/postgres", fromDenoPostgres],
+  ["Cannot wrap node-postgres: expected a Pool or a Client of pg", fromNodePostgres],
+  ["Cannot wrap PGlite: expected a PGlite", fromPglite],
+  ["Cannot wrap Bun.SQL: expected a SQL of Bun for PostgreSQL", fromBunSql],
+];
+
+// None of these opens a connection before its first statement.
+const sql = postgres();
+const pool = new pg.Pool();
+const bun = Object.assign(() => {}, { unsafe() {}, options: { adapter: "postgres" } });
+const mysql = Object.assign(() => {}, { unsafe() {}, options: { adapter: "mysql" } });
+const denoClient = { connect() {}, queryObject() {} };
+
+function messageFor(adapter: Adapter, driver: unknown, options?: unknown): string {
+  return assertThrows(() => adapter(driver as never, options as never), TypeError).message;
+}
+
+Deno.test("adapters say what to pass instead of something that is no driver", () => {
+  const received: [unknown, string][] = [
+    [undefined, "undefined"],
+    [null, "null"],
+    ["postgres://user:password@localhost/app", "a string"],
+    [5432, "a number"],
+    [{}, "an object"],
+    [Object.create(null), "an object"],
+    [Promise.resolve(sql), "an instance of Promise"],
+    [postgres, "a function"],
+    [pg.Pool, "a function"],
+    [PGlite, "a function"],
+  ];
+  for (const [prefix, adapter] of ADAPTERS) {
+    for (const [driver, description] of received) {
+      assertEquals(messageFor(adapter, driver), `${prefix}, received ${description}`);
+    }
+  }
+});
+
+Deno.test("adapters name the adapter of the driver that they were given by mistake", () => {
+  const query = { query() {} };
+  const received: [unknown, Adapter | undefined, string][] = [
+    [sql, fromPostgresJs, "the sql function of postgres.js (use fromPostgresJs)"],
+    [pool, fromNodePostgres, "a node-postgres pool or client (use fromNodePostgres)"],
+    [new pg.Client(), fromNodePostgres, "a node-postgres pool or client (use fromNodePostgres)"],
+    [{ ...query, exec() {} }, fromPglite, "a PGlite (use fromPglite)"],
+    [denoClient, fromDenoPostgres, "a Deno Postgres client (use fromDenoPostgres)"],
+    [bun, fromBunSql, "Bun's SQL (use fromBunSql)"],
+    [mysql, undefined, "Bun's SQL for mysql"],
+    [query, undefined, "a PostgresClient, which needs no adapter"],
+  ];
+  for (const [driver, right, description] of received) {
+    for (const [prefix, adapter] of ADAPTERS) {
+      if (adapter === right) assert(adapter(driver as never));
+      else assertEquals(messageFor(adapter, driver), `${prefix}, received ${description}`);
+    }
+  }
+});
+
+Deno.test('adapters take only a boolean for "prepare"', () => {
+  for (const prepare of [0, 1, "false", null]) {
+    const received = `"prepare" must be a boolean, received ${JSON.stringify(prepare)}`;
+    assertEquals(
+      messageFor(fromPostgresJs, sql, { prepare }),
+      `Cannot wrap postgres.js: ${received}`,
+    );
+    assertEquals(
+      messageFor(fromNodePostgres, pool, { prepare }),
+      `Cannot wrap node-postgres: ${received}`,
+    );
+  }
+  assert(fromPostgresJs(sql, { prepare: undefined }));
+  assert(fromNodePostgres(pool, { prepare: undefined }));
+});

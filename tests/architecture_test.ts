@@ -1,0 +1,196 @@
+import { assert, assertEquals } from "@std/assert";
+
+const ROOT = new URL("../", import.meta.url);
+const MAX_LINES = 300;
+
+/**
+ * The floors, and which of them each may import from. `ground` is what lies directly in `src/`: the
+ * words that all floors share. Modules of one floor may import each other.
+ */
+const MAY_IMPORT: Record<string, readonly string[]> = {
+  "mod.ts": ["store", "local", "postgres", "ground"],
+  store: ["local", "postgres", "ground"],
+  local: ["ground"],
+  postgres: ["ground"],
+  adapters: ["ground"],
+  ground: [],
+};
+
+/** Names that exist on some runtimes only. */
+const RUNTIME_NAMES: readonly string[] = ["Deno", "process", "Buffer", "Bun", "require"];
+
+/** Statements that make up a module without logic. */
+const EXPORTS: readonly string[] = ["ExportNamedDeclaration", "ExportAllDeclaration"];
+
+interface Facts {
+  imports: string[];
+  runtimeNames: string[];
+  statements: string[];
+}
+
+/** What a module imports, names and consists of, according to Deno's own parser. */
+function factsOf(path: string, source: string): Facts {
+  const facts: Facts = { imports: [], runtimeNames: [], statements: [] };
+  const add = (specifier: string) => facts.imports.push(specifier);
+  const plugin: Deno.lint.Plugin = {
+    name: "architecture",
+    rules: {
+      facts: {
+        create: () => ({
+          Program(node) {
+            facts.statements.push(...node.body.map((each) => each.type));
+          },
+          ImportDeclaration: (node) => add(node.source.value),
+          ExportAllDeclaration: (node) => add(node.source.value),
+          ExportNamedDeclaration(node) {
+            if (node.source) add(node.source.value);
+            if (node.declaration) facts.statements.push(node.declaration.type);
+          },
+          ImportExpression(node) {
+            add(node.source.type === "Literal" ? String(node.source.value) : "(computed)");
+          },
+          TSImportType: () => add("import() in a type"),
+          Identifier(node) {
+            if (RUNTIME_NAMES.includes(node.name)) facts.runtimeNames.push(node.name);
+          },
+        }),
+      },
+    },
+  };
+  Deno.lint.runPlugin(plugin, path, source);
+  return facts;
+}
+
+/** The floor that a path below the root stands on. */
+function floorOf(path: string): string {
+  if (path === "mod.ts") return path;
+  if (path === "src/store.ts") return "store";
+  const [, folder] = /^src\/(local|postgres|adapters)\/[^/]+$/.exec(path) ?? [];
+  if (folder !== undefined) return folder;
+  return /^src\/[^/]+$/.test(path) ? "ground" : "(outside)";
+}
+
+/** Everything in which a module breaks the house rules. */
+function violations(path: string, source: string): string[] {
+  const { imports, runtimeNames, statements } = factsOf(path, source);
+  const floor = floorOf(path);
+  const found: string[] = [];
+  for (const specifier of imports) {
+    if (!/^\.\.?\//.test(specifier)) {
+      found.push(`${path} imports ${specifier}, which is not a file beside it`);
+      continue;
+    }
+    const target = new URL(specifier, new URL(path, ROOT)).href.slice(ROOT.href.length);
+    const below = floorOf(target);
+    if (below !== floor && !MAY_IMPORT[floor]!.includes(below)) {
+      found.push(`${path} (${floor}) imports ${target} (${below}), which is not below it`);
+    }
+  }
+  for (const name of runtimeNames) found.push(`${path} uses ${name}`);
+  if (path === "mod.ts") {
+    for (const type of statements) {
+      if (!EXPORTS.includes(type)) found.push(`${path} holds logic: ${type}`);
+    }
+  }
+  const lines = source.split("\n").length;
+  if (lines > MAX_LINES) found.push(`${path} has ${lines} lines`);
+  return found;
+}
+
+/** The modules that the library consists of, as paths below the root. */
+async function modules(): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const visit = async (folder: string) => {
+    for await (const entry of Deno.readDir(new URL(folder, ROOT))) {
+      const path = folder + entry.name;
+      if (entry.isDirectory) await visit(path + "/");
+      else if (path.endsWith(".ts")) found.set(path, await read(path));
+    }
+  };
+  await visit("src/");
+  return found.set("mod.ts", await read("mod.ts"));
+}
+
+function read(path: string): Promise<string> {
+  return Deno.readTextFile(new URL(path, ROOT));
+}
+
+Deno.test("imports point downwards, and src/ runs on every runtime without dependencies", async () => {
+  const found = await modules();
+  assert(found.has("src/store.ts") && found.has("src/types.ts"), "src/ was not found");
+  assertEquals([...found].flatMap(([path, source]) => violations(path, source)), []);
+});
+
+Deno.test("no module imports itself through others", async () => {
+  const found = await modules();
+  const graph = new Map([...found].map(([path, source]) => [
+    path,
+    factsOf(path, source).imports.map((specifier) =>
+      new URL(specifier, new URL(path, ROOT)).href.slice(ROOT.href.length)
+    ),
+  ]));
+  assertEquals([...graph.keys()].filter((path) => reaches(graph, path, path)), []);
+});
+
+Deno.test("source files have snake_case names, and so have their tests", async () => {
+  const names = [...(await modules()).keys()];
+  assertEquals(names.filter((path) => !/^(src\/)?([a-z_]+\/)?[a-z0-9_]+\.ts$/.test(path)), []);
+});
+
+Deno.test("every rule of this test can fail", () => {
+  const broken: [path: string, source: string][] = [
+    ["src/types.ts", 'import { a } from "./store.ts";'],
+    ["src/types.ts", 'export * from "./local/clock.ts";'],
+    ["src/types.ts", 'type A = import("./store.ts").A;'],
+    ["src/local/clock.ts", 'import type { A } from "../postgres/schema.ts";'],
+    ["src/local/clock.ts", 'export { A } from "../../mod.ts";'],
+    ["src/local/clock.ts", 'import { A } from "../../tests/support/clients.ts";'],
+    ["src/postgres/schema.ts", 'import "../local/clock.ts";'],
+    ["src/postgres/schema.ts", 'await import("../adapters/pglite.ts");'],
+    ["src/adapters/pglite.ts", 'import { A } from "../store.ts";'],
+    ["src/store.ts", 'import { A } from "./adapters/pglite.ts";'],
+    ["src/store.ts", 'import { readFile } from "node:fs";'],
+    ["src/store.ts", 'import postgres from "npm:postgres";'],
+    ["src/store.ts", 'import { assert } from "@std/assert";'],
+    ["src/store.ts", "const name = './a.ts'; await import(name);"],
+    ["src/store.ts", "Deno.exit();"],
+    ["src/store.ts", "const text = `at ${process.pid}`;"],
+    ["src/store.ts", "globalThis.Buffer.from('a');"],
+    ["src/store.ts", "type A = Buffer;"],
+    ["src/store.ts", 'const fs = require("fs");'],
+    ["src/store.ts", "\n".repeat(MAX_LINES)],
+    ["mod.ts", "const a = 1;"],
+    ["mod.ts", "export const a = 1;"],
+    ["mod.ts", "export function a() {}"],
+    ["mod.ts", 'import "./src/store.ts";'],
+    ["mod.ts", 'export { A } from "./src/adapters/pglite.ts";'],
+  ];
+  for (const [path, source] of broken) {
+    assertEquals(violations(path, source).length, 1, `${path}: ${source.trim()}`);
+  }
+  const allowed: [path: string, source: string][] = [
+    ["src/store.ts", 'import { A } from "./local/clock.ts";\nimport { B } from "./types.ts";'],
+    ["src/store.ts", "// Deno, process and Buffer: import a from 'npm:a'"],
+    ["src/store.ts", "/* Deno */ const a = 'Deno', b = `process`, c = /Buffer/;"],
+    ["src/local/clock.ts", 'import { A } from "../types.ts";\nexport * from "./replica.ts";'],
+    [
+      "mod.ts",
+      '/** Deno */\nexport { A } from "./src/store.ts";\nexport type * from "./src/types.ts";',
+    ],
+  ];
+  for (const [path, source] of allowed) assertEquals(violations(path, source), []);
+  const graph = new Map([["a", ["b"]], ["b", ["c", "d"]], ["c", ["a"]], ["d", []]]);
+  assertEquals([...graph.keys()].filter((path) => reaches(graph, path, path)), ["a", "b", "c"]);
+});
+
+function reaches(graph: Map<string, string[]>, from: string, to: string): boolean {
+  const seen = new Set<string>();
+  const waiting = [...graph.get(from) ?? []];
+  for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
+    if (path === to) return true;
+    if (seen.has(path)) continue;
+    seen.add(path);
+    waiting.push(...graph.get(path) ?? []);
+  }
+  return false;
+}

@@ -1,0 +1,34 @@
+/**
+ * The behaviour that every store shares, whatever it keeps its circuits in. The runner is injected,
+ * so the same tests run under Deno, Bun and Node.
+ */
+
+import { argumentTests } from "./argument_cases.ts";
+import { countingTests } from "./counting_cases.ts";
+import { keyTests } from "./key_cases.ts";
+import { lifecycleTests } from "./lifecycle_cases.ts";
+import { listTests } from "./list_cases.ts";
+import { readingTests } from "./reading_cases.ts";
+import { type ConformanceBackend, suiteOf, type TestRunner } from "./session.ts";
+import { timeTests } from "./time_cases.ts";
+import { transitionTests } from "./transition_cases.ts";
+
+export type {
+  ConformanceBackend,
+  ConformanceSession,
+  ConformanceStore,
+  TestRunner,
+} from "./session.ts";
+
+/** Defines every conformance test for one backend. */
+export function conformance(runner: TestRunner, backend: ConformanceBackend): void {
+  const suite = suiteOf(runner, backend);
+  readingTests(suite);
+  countingTests(suite);
+  transitionTests(suite);
+  timeTests(suite);
+  listTests(suite);
+  argumentTests(suite);
+  keyTests(suite);
+  lifecycleTests(suite);
+}

@@ -1,0 +1,107 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../mod.ts";
+import { openNodePostgres, openPostgresJs } from "./support/clients.ts";
+import { createDatabase } from "./support/database.ts";
+
+async function storedKeys(client: PostgresClient): Promise<string[]> {
+  const { rows } = await client.query(
+    `select key from stoma_circuit_breakers order by key collate "C"`,
+  );
+  return rows.map((row) => row.key as string);
+}
+
+Deno.test("an ordinary key is stored as it is, so that existing rows are found", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  await migrate(driver.client);
+  await using store = new PostgresCircuitBreakerStore(driver.client);
+  const keys = ["", "/v1/orders?id=1", "api.example.com", "ümläut", "😀", "x".repeat(512)];
+  for (const key of keys) await store.recordFailure(key);
+  assertEquals(await storedKeys(driver.client), keys.toSorted());
+  await driver.client.query(
+    `insert into stoma_circuit_breakers (key, state) values ('by hand', 'open')`,
+  );
+  assertEquals((await store.getState("by hand")).state, "open");
+});
+
+Deno.test("an awkward key is stored under a readable prefix and a digest", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  await migrate(driver.client);
+  await using store = new PostgresCircuitBreakerStore(driver.client);
+  for (const key of ["/orders/\0", "/orders/\ud800", "/orders/" + "😀".repeat(3000)]) {
+    await store.recordFailure(key);
+    const [stored] = await storedKeys(driver.client);
+    assertMatch(stored!, /^\/orders\/.*[0-9a-f]{64}$/s);
+    assert(new TextEncoder().encode(stored).length < 1000);
+    await store.reset(key);
+  }
+});
+
+Deno.test("a key has the same row through every driver and instance", async () => {
+  await using database = await createDatabase();
+  await using one = await openPostgresJs(database.url, { max: 1 });
+  await using two = await openNodePostgres(database.url, { max: 1 });
+  await migrate(one.client);
+  await using first = new PostgresCircuitBreakerStore(one.client);
+  await using second = new PostgresCircuitBreakerStore(two.client);
+  for (const key of ["", "\0", "a\ud800", "😀".repeat(3000), "y".repeat(100_000), '{"a",NULL}']) {
+    await first.recordFailure(key);
+    assertEquals((await second.recordFailure(key)).failureCount, 2);
+  }
+});
+
+Deno.test("five hundred generated keys have five hundred circuits, told apart by both sides", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 4 });
+  await migrate(driver.client);
+  await using store = new PostgresCircuitBreakerStore(driver.client);
+  const keys = [...generateKeys(500)];
+  await Promise.all(keys.map((key) => store.recordFailure(key)));
+  const counts = (await store.peek(keys)).map((each) => each.failureCount);
+  assertEquals(counts, keys.map(() => 1));
+  const listed = (await store.list({ limit: 10_000 })).map((entry) => entry.key);
+  assertEquals(listed, await storedKeys(driver.client));
+  assertEquals(listed.length, 500);
+  await Promise.all(keys.map((key) => store.reset(key)));
+  assertEquals(await store.list(), []);
+});
+
+Deno.test("a table in a locale of its own orders keys by bytes all the same", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  await migrate(driver.client);
+  await using store = new PostgresCircuitBreakerStore(driver.client);
+  await driver.client.query(`alter table stoma_circuit_breakers
+    alter column key type text collate "und-x-icu"`);
+  for (const key of ["a", "B", "A", "b", "_"]) await store.recordFailure(key);
+  const pages: string[] = [];
+  for (let after: string | undefined; pages.length < 5;) {
+    const [entry] = await store.list({ after, limit: 1 });
+    pages.push(after = entry!.key);
+  }
+  assertEquals(pages, ["A", "B", "_", "a", "b"]);
+});
+
+/** Different strings of every length and kind of character, equal at every run. */
+function generateKeys(count: number): Set<string> {
+  let state = 42;
+  const next = (below: number) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return (state >>> 8) % below;
+  };
+  const kinds = [
+    () => next(128),
+    () => "{}\",\\'; NULL".charCodeAt(next(12)),
+    () => 0xd800 + next(0x800),
+    () => next(0x10000),
+    () => 97,
+  ];
+  const keys = new Set<string>();
+  while (keys.size < count) {
+    const length = [next(4), next(40), next(700), next(4000)][next(4)]!;
+    const kind = kinds[next(kinds.length)]!;
+    keys.add(String.fromCharCode(...Array.from({ length }, kind)));
+  }
+  return keys;
+}

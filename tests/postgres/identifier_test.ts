@@ -1,0 +1,56 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseTableName, quoteLiteral } from "../../src/postgres/identifier.ts";
+
+const quoted = (name: string) => parseTableName("test", name).quoted;
+
+Deno.test("parseTableName quotes names literally and in their case", () => {
+  assertEquals(quoted("circuits"), '"circuits"');
+  assertEquals(quoted("MyCircuits"), '"MyCircuits"');
+  assertEquals(quoted("ops.Circuits"), '"ops"."Circuits"');
+  assertEquals(quoted('a"b'), '"a""b"');
+  assertEquals(quoted("select"), '"select"');
+  assertEquals(quoted("größe 1"), '"größe 1"');
+});
+
+Deno.test("parseTableName takes parts in double quotes as SQL does", () => {
+  assertEquals(quoted('"a.b"'), '"a.b"');
+  assertEquals(quoted('"a.b"."c""d"'), '"a.b"."c""d"');
+  assertEquals(quoted('ops."x.y"'), '"ops"."x.y"');
+});
+
+Deno.test("parseTableName counts the 63 bytes of UTF-8 per part", () => {
+  assertEquals(quoted("x".repeat(63)).length, 65);
+  assertEquals(quoted(`${"s".repeat(63)}.${"t".repeat(63)}`).length, 131);
+  assertThrows(() => quoted("x".repeat(64)), RangeError, "63 bytes");
+  assertThrows(() => quoted("ü".repeat(32)), RangeError, "63 bytes");
+  assertThrows(() => quoted(`ops.${"x".repeat(64)}`), RangeError, "63 bytes");
+});
+
+Deno.test("parseTableName refuses what PostgreSQL cannot hold, with reason and value", () => {
+  for (const name of ["", ".", "a.", ".a", "a..b", '""', 'a.""']) {
+    assertThrows(() => quoted(name), RangeError, "empty part");
+  }
+  for (const name of ["a.b.c", '"a"."b"."c"']) {
+    assertThrows(() => quoted(name), RangeError, "must be a table or schema.table");
+  }
+  for (const name of ['"a', '"a"b', '"', '"a"".b']) {
+    assertThrows(() => quoted(name), RangeError, "does not end in a quote");
+  }
+  assertThrows(() => quoted("a\0b"), RangeError, "NUL");
+  assertThrows(() => quoted("a\ud800"), RangeError, "lone surrogate");
+});
+
+Deno.test("parseTableName refuses what is not a string with a TypeError", () => {
+  for (const name of [null, 7, {}, ["a"], undefined]) {
+    assertThrows(
+      () => parseTableName("create store", name),
+      TypeError,
+      'Cannot create store: "table" must be a string, received',
+    );
+  }
+});
+
+Deno.test("quoteLiteral reads the same whatever standard_conforming_strings says", () => {
+  assertEquals(quoteLiteral("it's"), "'it''s'");
+  assertEquals(quoteLiteral("a\\b'c"), " E'a\\\\b''c'");
+});

@@ -1,0 +1,102 @@
+/**
+ * Deep equality: node's strict one, except that an object without a prototype equals a literal and
+ * that both zeros are equal.
+ *
+ * @module
+ */
+
+import nodeAssert from "node:assert/strict";
+import { inspect, isDeepStrictEqual } from "node:util";
+import { AssertionError, explain } from "./assertion_error.ts";
+
+/** Whether two values are deeply equal. */
+export function equal(a: unknown, b: unknown): boolean {
+  if (a === b || isDeepStrictEqual(a, b)) return true;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((value, index) => equal(value, b[index]));
+  }
+  if (!isPlain(a) || !isPlain(b)) return false;
+  const keys = Reflect.ownKeys(a);
+  return keys.length === Reflect.ownKeys(b).length &&
+    keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]));
+}
+
+function isPlain(value: unknown): value is Record<PropertyKey, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === null || prototype === Object.prototype;
+}
+
+/** Whether everything in `expected` is in `actual` too, at every depth. */
+function matches(actual: unknown, expected: unknown): boolean {
+  if (!isPlain(expected)) return equal(actual, expected);
+  if (typeof actual !== "object" || actual === null) return false;
+  return Reflect.ownKeys(expected).every((key) =>
+    key in actual && matches((actual as Record<PropertyKey, unknown>)[key], expected[key])
+  );
+}
+
+/** The values are deeply equal. */
+export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
+  if (equal(actual, expected)) return;
+  try {
+    nodeAssert.deepStrictEqual(actual, expected);
+  } catch (error) {
+    throw new AssertionError(explain((error as Error).message, msg));
+  }
+}
+
+/** The values are not deeply equal. */
+export function assertNotEquals<T>(actual: T, expected: T, msg?: string): void {
+  if (!equal(actual, expected)) return;
+  throw new AssertionError(
+    explain(`Expected actual: ${inspect(actual)} not to be: ${inspect(expected)}`, msg),
+  );
+}
+
+/** The values are the same by `Object.is`. */
+export function assertStrictEquals<T>(
+  actual: unknown,
+  expected: T,
+  msg?: string,
+): asserts actual is T {
+  if (Object.is(actual, expected)) return;
+  throw new AssertionError(
+    explain(`Values are not strictly equal: ${inspect(actual)} and ${inspect(expected)}`, msg),
+  );
+}
+
+/** The values are not the same by `Object.is`. */
+export function assertNotStrictEquals<T>(actual: T, expected: T, msg?: string): void {
+  if (!Object.is(actual, expected)) return;
+  throw new AssertionError(
+    explain(`Expected "actual" to not be strictly equal to: ${inspect(actual)}`, msg),
+  );
+}
+
+/** Everything in `expected` is deeply equal in `actual`, which may have more. */
+export function assertObjectMatch(
+  // deno-lint-ignore no-explicit-any
+  actual: Record<PropertyKey, any>,
+  expected: Record<PropertyKey, unknown>,
+  msg?: string,
+): void {
+  if (matches(actual, expected)) return;
+  throw new AssertionError(
+    explain(`Expected ${inspect(actual)} to match ${inspect(expected)}`, msg),
+  );
+}
+
+/** Every element of `expected` is deeply equal to one of `actual`. */
+export function assertArrayIncludes<T>(
+  actual: ArrayLike<T>,
+  expected: ArrayLike<T>,
+  msg?: string,
+): void {
+  const there = Array.from(actual);
+  const missing = Array.from(expected).filter((value) => !there.some((it) => equal(it, value)));
+  if (missing.length === 0) return;
+  throw new AssertionError(
+    explain(`Expected ${inspect(there)} to include, but missing: ${inspect(missing)}`, msg),
+  );
+}
