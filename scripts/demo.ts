@@ -1,0 +1,122 @@
+/**
+ * Three real gateways in three processes share one circuit through PostgreSQL while their upstream
+ * fails and recovers. Prints what happens and ends with exit code 0 if it was what it claims.
+ *
+ * Runs on a PostgreSQL it starts itself, or on the one that `DATABASE_URL` names.
+ *
+ * @module
+ */
+
+import { bundleStoma } from "../tests/support/stoma.ts";
+import { type DemoDatabase, openDatabase } from "./demo/database.ts";
+import { GatewayProcess } from "./demo/gateway_process.ts";
+import { tell } from "./demo/story.ts";
+import { Timeline } from "./demo/timeline.ts";
+import { Upstream } from "./demo/upstream.ts";
+
+const USAGE = `Usage: deno task demo [--store=postgres|memory]
+
+  --store=postgres  the gateways share their circuits (default)
+  --store=memory    every gateway keeps its own circuits, for comparison: the demo then fails`;
+
+const INTERRUPTED = 130;
+const CIRCUIT = "orders";
+const GATEWAYS = ["gateway-1", "gateway-2", "gateway-3"];
+const BREAKER = { failureThreshold: 5, resetTimeoutMs: 2_000, halfOpenMax: 1 };
+// Each gateway counts the probes it has in flight for itself, so each may send one.
+const MAX_PROBES = GATEWAYS.length * BREAKER.halfOpenMax;
+
+/** Starts everything, tells the story, and ends everything again, whatever happens. */
+async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Promise<void> {
+  await using cleanup = new AsyncDisposableStack();
+
+  timeline.heading("Three gateways, one upstream");
+  let database: DemoDatabase | undefined;
+  if (shared) {
+    database = cleanup.use(await openDatabase());
+    timeline.event("database", `${database.description}, table migrated`);
+  } else {
+    timeline.event("database", "none: every gateway keeps its own circuits in memory");
+  }
+  signal.throwIfAborted();
+  const upstream = cleanup.use(new Upstream());
+  timeline.event("upstream", `serves at ${upstream.url}`);
+  const bundle = cleanup.use(await bundleStoma());
+  signal.throwIfAborted();
+
+  const starting = await Promise.allSettled(GATEWAYS.map(async (name) => {
+    const settings = {
+      name,
+      stomaPath: bundle.gatewayPath,
+      upstreamUrl: upstream.url,
+      circuit: CIRCUIT,
+      breaker: BREAKER,
+      database: database && { url: database.url, table: database.table },
+    };
+    const gateway = cleanup.use(
+      await GatewayProcess.start(settings, signal, (from, to) => {
+        timeline.event(name, `turns the circuit from ${from} to ${to}`);
+      }),
+    );
+    timeline.event(name, `serves at ${gateway.url} in process ${gateway.pid}`);
+    return gateway;
+  }));
+  const gateways = starting.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+  await tell({
+    timeline,
+    upstream,
+    gateways,
+    breaker: BREAKER,
+    maxProbes: MAX_PROBES,
+    peek: database && (() => database.peek(CIRCUIT)),
+  });
+}
+
+/** Says whether the demo showed what it is for. */
+function conclude(timeline: Timeline, shared: boolean): number {
+  timeline.heading("Result");
+  if (timeline.refuted.length === 0) {
+    console.log(
+      `Shown in ${timeline.elapsed}: what one gateway learned, all ${GATEWAYS.length} knew. ` +
+        `${timeline.claims} of ${timeline.claims} claims were true.`,
+    );
+    return 0;
+  }
+  console.log(`NOT shown: ${timeline.refuted.length} of ${timeline.claims} claims were false:`);
+  for (const claim of timeline.refuted) console.log(`- ${claim}`);
+  if (!shared) console.log("That is what gateways without a shared store do.");
+  return 1;
+}
+
+async function main(args: string[]): Promise<number> {
+  const unknown = args.find((arg) => !["--store=postgres", "--store=memory"].includes(arg));
+  if (unknown !== undefined) {
+    console.error(
+      `Cannot run the demo: there is no such argument, received ${unknown}\n\n${USAGE}`,
+    );
+    return 2;
+  }
+  const shared = !args.includes("--store=memory");
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      // The second time, somebody is in a hurry: what the demo started ends with it.
+      if (interrupted.signal.aborted) Deno.exit(INTERRUPTED);
+      interrupted.abort();
+    });
+  }
+  const timeline = new Timeline();
+  try {
+    await run(timeline, shared, interrupted.signal);
+  } catch (error) {
+    if (interrupted.signal.aborted) return INTERRUPTED;
+    console.error(`\nNOT shown: ${error instanceof Error ? error.message : error}`);
+    return 1;
+  }
+  return interrupted.signal.aborted ? INTERRUPTED : conclude(timeline, shared);
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,90 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { lines } from "../scripts/demo/lines.ts";
+import { connect, createDatabase } from "./support/database.ts";
+
+function demo(args: string[] = [], env: Record<string, string> = {}): Deno.Command {
+  const script = fileURLToPath(new URL("../scripts/demo.ts", import.meta.url));
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-all", script, ...args],
+    env,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+async function output(command: Deno.Command) {
+  const { code, stdout, stderr } = await command.output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+}
+
+/** Starts the demo and sends it a signal once its three gateways serve. Returns its exit code. */
+async function interrupt(command: Deno.Command, signal: Deno.Signal): Promise<number> {
+  const child = command.spawn();
+  // The gateways share the demo's standard error, so it ends when the last of them has ended.
+  const allEnded = child.stderr.pipeTo(new WritableStream());
+  let serving = 0;
+  for await (const line of lines(child.stdout)) {
+    if (/gateway-\d +serves/.test(line) && ++serving === 3) child.kill(signal);
+  }
+  await allEnded;
+  return (await child.status).code;
+}
+
+async function schemasOf(url: string): Promise<string[]> {
+  await using sql = connect(url);
+  const rows = await sql`select nspname from pg_namespace where nspname like 'circuit_breaker%'`;
+  return rows.map(({ nspname }) => nspname);
+}
+
+Deno.test("demo shows the shared circuit and leaves nothing in the database", async () => {
+  await using database = await createDatabase();
+  const { code, stdout, stderr } = await output(demo([], { DATABASE_URL: database.url }));
+  assertEquals(code, 0, stdout + stderr);
+  assertMatch(stdout, /\nShown in .* 9 of 9 claims were true\.\n$/);
+  assert(!stdout.includes("FALSE"), stdout);
+  assertEquals(await schemasOf(database.url), []);
+});
+
+Deno.test("demo fails where gateways share nothing", async () => {
+  const { code, stdout, stderr } = await output(demo(["--store=memory"]));
+  assertEquals(code, 1, stdout + stderr);
+  assertMatch(stdout, /FALSE +every gateway refuses with 503/);
+  assertMatch(stdout, /FALSE +the upstream is spared/);
+  assertMatch(stdout, /\nNOT shown: [23] of 7 claims were false:\n/);
+});
+
+Deno.test("demo fails without a database", async () => {
+  // A port that was free a moment ago and that nobody listens on.
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  listener.close();
+  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const { code, stderr } = await output(demo([], { DATABASE_URL: url }));
+  assertEquals(code, 1);
+  assertMatch(stderr, /NOT shown: .*ECONNREFUSED/);
+});
+
+Deno.test("demo refuses arguments it does not know", async () => {
+  const { code, stderr } = await output(demo(["--store=redis"]));
+  assertEquals(code, 2);
+  assertMatch(stderr, /Cannot run the demo: .* received --store=redis/);
+});
+
+Deno.test("demo ends its gateways and cleans up when interrupted", async () => {
+  await using database = await createDatabase();
+  const code = await interrupt(demo([], { DATABASE_URL: database.url }), "SIGINT");
+  assertEquals(code, 130);
+  assertEquals(await schemasOf(database.url), []);
+});
+
+Deno.test("demo takes its gateways with it when killed, and the next one cleans up", async () => {
+  await using database = await createDatabase();
+  const env = { DATABASE_URL: database.url };
+  assertEquals(await interrupt(demo([], env), "SIGKILL"), 137);
+  assertEquals((await schemasOf(database.url)).length, 1);
+  assertEquals(await interrupt(demo([], env), "SIGTERM"), 130);
+  assertEquals(await schemasOf(database.url), []);
+});
