@@ -2,6 +2,7 @@ import { assertKey, assertState, cursorKey, isList, storedKey } from "./key.ts";
 import { resolveListOptions } from "./list_options.ts";
 import { ClockOffset } from "./local/clock.ts";
 import { type PostgresCircuitBreakerStoreOptions, resolveOptions } from "./options.ts";
+import { Batch } from "./postgres/batch.ts";
 import { type Circuit, CircuitTable } from "./postgres/circuit_table.ts";
 import { assertClient } from "./postgres/executor.ts";
 import { parseTableName } from "./postgres/identifier.ts";
@@ -40,7 +41,8 @@ import type {
  * ```
  */
 export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
-  readonly #circuits: CircuitTable;
+  readonly #table: CircuitTable;
+  readonly #circuits: Batch;
   readonly #clock = new ClockOffset();
 
   /**
@@ -61,10 +63,11 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   ) {
     assertClient("create store", client);
     const { now } = resolveOptions(options);
-    this.#circuits = new CircuitTable(client, parseTableName("create store", table), {
+    this.#table = new CircuitTable(client, parseTableName("create store", table), {
       now,
       onTime: (sent, server, received) => this.#clock.observe(sent, server, received),
     });
+    this.#circuits = new Batch(this.#table);
   }
 
   /**
@@ -77,8 +80,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    */
   async getState(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("read circuit", key);
-    const circuits = await this.#circuits.read([await storedKey(key)]);
-    return this.#snapshot(circuits[0]);
+    return this.#snapshot(await this.#circuits.read(await storedKey(key)));
   }
 
   /**
@@ -91,10 +93,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    */
   async recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("record success", key);
-    const circuits = await this.#circuits.record([
-      { key: await storedKey(key), failures: 0, successes: 1 },
-    ]);
-    return this.#snapshot(circuits[0]);
+    return this.#snapshot(await this.#circuits.recordSuccess(await storedKey(key)));
   }
 
   /**
@@ -107,10 +106,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    */
   async recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("record failure", key);
-    const circuits = await this.#circuits.record([
-      { key: await storedKey(key), failures: 1, successes: 0 },
-    ]);
-    return this.#snapshot(circuits[0]);
+    return this.#snapshot(await this.#circuits.recordFailure(await storedKey(key)));
   }
 
   /**
@@ -126,8 +122,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   async transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
     assertKey("move circuit", key);
     assertState("move circuit", "to", to);
-    const circuits = await this.#circuits.transition([{ key: await storedKey(key), to }]);
-    return this.#snapshot(circuits[0]);
+    return this.#snapshot(await this.#circuits.transition(await storedKey(key), to));
   }
 
   /**
@@ -139,7 +134,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    */
   async reset(key: string): Promise<void> {
     assertKey("reset circuit", key);
-    await this.#circuits.reset([await storedKey(key)]);
+    await this.#circuits.reset(await storedKey(key));
   }
 
   /**
@@ -171,7 +166,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const found = new Map<string, Circuit>();
     const unique = [...new Set(stored)];
     for (let i = 0; i < unique.length; i += MAX_KEYS_PER_STATEMENT) {
-      const circuits = await this.#circuits.read(unique.slice(i, i + MAX_KEYS_PER_STATEMENT));
+      const circuits = await this.#table.read(unique.slice(i, i + MAX_KEYS_PER_STATEMENT));
       for (const circuit of circuits) found.set(circuit.key, circuit);
     }
     const snapshots = stored.map((key) => this.#snapshot(found.get(key)));
@@ -191,7 +186,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   async list(options: ListOptions = {}): Promise<CircuitListing[]> {
     const resolved = resolveListOptions(options);
     if (resolved.after !== undefined) resolved.after = await cursorKey(resolved.after);
-    const circuits = await this.#circuits.list(resolved);
+    const circuits = await this.#table.list(resolved);
     return circuits.map((circuit) => ({ key: circuit.key, ...this.#snapshot(circuit) }));
   }
 

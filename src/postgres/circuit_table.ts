@@ -5,7 +5,9 @@ import { execute, type Row } from "./executor.ts";
 import type { TableName } from "./identifier.ts";
 import {
   listStatement,
+  readOneStatement,
   readStatement,
+  recordOneStatement,
   recordStatement,
   resetStatement,
   transitionStatement,
@@ -48,29 +50,29 @@ export class CircuitTable {
   readonly #client: PostgresClient;
   readonly #table: TableName;
   readonly #options: CircuitTableOptions;
-  readonly #text: Record<"read" | "record" | "transition" | "reset" | "list" | "listAfter", string>;
+  readonly #text: ReturnType<typeof statementsOf>;
 
   constructor(client: PostgresClient, table: TableName, options: CircuitTableOptions) {
     this.#client = client;
     this.#table = table;
     this.#options = options;
-    this.#text = {
-      read: readStatement(table),
-      record: recordStatement(table),
-      transition: transitionStatement(table),
-      reset: resetStatement(table),
-      list: listStatement(table, false),
-      listAfter: listStatement(table, true),
-    };
+    this.#text = statementsOf(table);
   }
 
   /** The circuits that exist among the keys, in no order. */
   read(keys: readonly string[]): Promise<Circuit[]> {
-    return this.#run("read circuit", this.#text.read, [textArray(keys)]);
+    return keys.length === 1
+      ? this.#run("read circuit", this.#text.readOne, [keys[0]])
+      : this.#run("read circuit", this.#text.read, [textArray(keys)]);
   }
 
   /** Adds up successes and failures; no key may stand twice. */
   record(tallies: readonly Tally[]): Promise<Circuit[]> {
+    if (tallies.length === 1) {
+      const { key, failures, successes } = tallies[0]!;
+      const params = [key, String(failures), String(successes)];
+      return this.#run("record result", this.#text.recordOne, params);
+    }
     return this.#run("record result", this.#text.record, [
       textArray(tallies.map((tally) => tally.key)),
       textArray(tallies.map((tally) => tally.failures)),
@@ -109,6 +111,19 @@ export class CircuitTable {
     }
     return rows.map(toCircuit);
   }
+}
+
+function statementsOf(table: TableName) {
+  return {
+    read: readStatement(table),
+    readOne: readOneStatement(table),
+    record: recordStatement(table),
+    recordOne: recordOneStatement(table),
+    transition: transitionStatement(table),
+    reset: resetStatement(table),
+    list: listStatement(table, false),
+    listAfter: listStatement(table, true),
+  };
 }
 
 function readClock(now: () => number): number {

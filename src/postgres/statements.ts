@@ -14,7 +14,7 @@ import type { TableName } from "./identifier.ts";
  * the row's lock was got, so that a wait for the lock does not make the time old.
  */
 const NOW =
-  "coalesce($1::text::bigint, floor(extract(epoch from clock_timestamp()) * 1000)::bigint)";
+  "coalesce($1::text::bigint, floor(date_part('epoch', clock_timestamp()) * 1000)::bigint)";
 
 /**
  * What every statement returns. Cast, so that a migration that widens a column under a running
@@ -28,14 +28,39 @@ export function readStatement(table: TableName): string {
   return `select ${COLUMNS} from ${table.quoted} where key = any($2::text::text[])`;
 }
 
+/** `$2` the key: the form for a lone key, which is cheaper to run. */
+export function readOneStatement(table: TableName): string {
+  return `select ${COLUMNS} from ${table.quoted} where key = $2::text`;
+}
+
 /** `$2` keys, `$3` failures and `$4` successes to add, key by key; no key twice. */
 export function recordStatement(table: TableName): string {
-  return `insert into ${table.quoted} as circuit
-  (key, failure_count, success_count, last_failure_time, updated_at)
-select key, failures, successes, case when failures > 0 then ${NOW} else 0 end, ${NOW}
+  return `${insertCounts(table)}
+select key, failures, successes, ${failureTime("failures")}, ${NOW}
 from unnest($2::text::text[], $3::text::bigint[], $4::text::bigint[]) as call (key, failures, successes)
 order by key collate "C"
-on conflict (key) do update set
+${addCounts()}`;
+}
+
+/** `$2` the key, `$3` failures and `$4` successes to add: the form for a lone key. */
+export function recordOneStatement(table: TableName): string {
+  const failures = "$3::text::bigint";
+  return `${insertCounts(table)}
+values ($2::text, ${failures}, $4::text::bigint, ${failureTime(failures)}, ${NOW})
+${addCounts()}`;
+}
+
+function insertCounts(table: TableName): string {
+  return `insert into ${table.quoted} as circuit
+  (key, failure_count, success_count, last_failure_time, updated_at)`;
+}
+
+function failureTime(failures: string): string {
+  return `case when ${failures} > 0 then ${NOW} else 0 end`;
+}
+
+function addCounts(): string {
+  return `on conflict (key) do update set
   failure_count = ${saturated("failure_count")},
   success_count = ${saturated("success_count")},
   last_failure_time =
