@@ -1,0 +1,141 @@
+/**
+ * Measures this store side by side with its alternatives on real servers, prints a table, writes
+ * JSON, and says whether the bars hold.
+ *
+ * Runs on a PostgreSQL it starts itself, or on the one that `DATABASE_URL` names.
+ *
+ * @module
+ */
+
+import { check, isBarred, type Verdict } from "./bench/bars.ts";
+import { type BenchOptions, parseOptions, USAGE } from "./bench/options.ts";
+import { measure, type Pace } from "./bench/measure.ts";
+import { LEGEND, lineOf, type Measurement, tableOf } from "./bench/report.ts";
+import { type Scenario, SCENARIOS, select } from "./bench/scenarios.ts";
+import { soak, type SoakSample } from "./bench/soak.ts";
+import { Stage } from "./bench/stage.ts";
+import { prepare } from "./bench/subjects.ts";
+
+/** Everything that a run found out. */
+export interface BenchReport {
+  machine: Record<string, unknown>;
+  measurements: Measurement[];
+  soak?: SoakSample[];
+  verdicts: Verdict[];
+}
+
+/** Runs the loads, or the soak, and tells of each as soon as it is over. */
+export async function bench(
+  options: BenchOptions,
+  tell: (line: string) => void,
+): Promise<BenchReport> {
+  const scenarios = select(SCENARIOS, options.only)
+    .filter(({ name }) => !options.quick || isBarred(name));
+  await using stage = await Stage.open();
+  const release = endOnSignal(stage);
+  try {
+    return await runAll(stage, scenarios, options, tell);
+  } finally {
+    await release();
+  }
+}
+
+async function runAll(
+  stage: Stage,
+  scenarios: Scenario[],
+  options: BenchOptions,
+  tell: (line: string) => void,
+): Promise<BenchReport> {
+  const report: BenchReport = { machine: machineOf(stage), measurements: [], verdicts: [] };
+  tell(Object.entries(report.machine).map(([name, value]) => `${name} ${value}`).join(", "));
+  if (!stage.has("redis")) tell("redis is left out: there is no redis-server on the path");
+  if (options.soak) {
+    const { samples, verdicts } = await soak(stage, options.soakSeconds, tell);
+    report.soak = samples;
+    report.verdicts = verdicts;
+  } else {
+    tell(`\n${LEGEND}\n`);
+    for (const scenario of scenarios) {
+      const measurement = await run(stage, scenario, options);
+      tell(`${tableOf(measurement)}\n`);
+      report.measurements.push(measurement);
+      report.verdicts.push(...check(scenario, measurement.results));
+    }
+  }
+  for (const verdict of report.verdicts) tell(lineOf(verdict));
+  return report;
+}
+
+async function run(stage: Stage, scenario: Scenario, options: BenchOptions): Promise<Measurement> {
+  await using cast = await prepare(stage, scenario, options.contenders);
+  const results = await measure(cast.subjects, cast.callsPerOperation, paceOf(scenario, options));
+  return { scenario, results };
+}
+
+/**
+ * With one call at a time, a slow disk for half a second outweighs what is compared: very short turns
+ * give everybody their part of it.
+ */
+function paceOf({ name, inFlight }: Scenario, { seconds, rounds }: BenchOptions): Pace {
+  const turns = isBarred(name) ? rounds : Math.min(rounds, 3);
+  const split = inFlight === 1 && isBarred(name) ? 20 : 1;
+  return {
+    rounds: turns * split,
+    secondsPerRound: seconds / split,
+    warmUpSeconds: Math.min(0.3, seconds),
+  };
+}
+
+function machineOf({ servers }: Stage): Record<string, unknown> {
+  return {
+    cores: navigator.hardwareConcurrency,
+    // What the machine was busy with before: above the number of cores, the figures are noise.
+    load: Deno.loadavg()[0]!.toFixed(1),
+    Deno: Deno.version.deno,
+    PostgreSQL: servers.postgres,
+    ...servers.redis ? { Redis: servers.redis } : {},
+  };
+}
+
+/**
+ * Ends everything that was started, and this process, when it is told to end. What is returned stops
+ * this, and never resolves once a signal has come.
+ */
+function endOnSignal(stage: Stage): () => Promise<void> {
+  let ending = Promise.resolve();
+  const signals = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
+  const handlers = Object.entries(signals).map(([signal, code]) => {
+    const handler = () => {
+      ending = stage[Symbol.asyncDispose]().finally(() => Deno.exit(code));
+    };
+    Deno.addSignalListener(signal as Deno.Signal, handler);
+    return () => Deno.removeSignalListener(signal as Deno.Signal, handler);
+  });
+  return async () => {
+    await ending;
+    handlers.forEach((remove) => remove());
+  };
+}
+
+async function main(args: string[]): Promise<number> {
+  let options: BenchOptions | undefined;
+  try {
+    options = parseOptions(args);
+    if (options) select(SCENARIOS, options.only);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
+    return 2;
+  }
+  if (options === undefined || options.list) {
+    console.log(options ? SCENARIOS.map(({ name }) => name).join("\n") : USAGE);
+    return 0;
+  }
+  const report = await bench(options, (line) => console.log(line));
+  const path = options.json ?? await Deno.makeTempFile({ prefix: "bench_", suffix: ".json" });
+  await Deno.writeTextFile(path, `${JSON.stringify(report, null, 2)}\n`);
+  console.log(`figures: ${path}`);
+  const missed = report.verdicts.filter((verdict) => !verdict.ok).length;
+  return options.strict && missed > 0 ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -1,0 +1,157 @@
+import postgres from "postgres";
+import { InMemoryCircuitBreakerStore, PostgresCircuitBreakerStore } from "../../mod.ts";
+import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
+import type { CircuitBreakerStore, PostgresClient } from "../../src/types.ts";
+import { loadStomaAdapters, type StomaRedisClient } from "../../tests/support/stoma.ts";
+import type { Target } from "./load.ts";
+
+/** Who takes part: this library's two stores, Stoma's own two, and the bare statement. */
+export type ContenderName = "memory" | "ours" | "original" | "redis" | "floor";
+
+/** Everybody, in the order of the table. */
+export const CONTENDERS: readonly ContenderName[] = [
+  "memory",
+  "ours",
+  "original",
+  "redis",
+  "floor",
+];
+
+/** Where a contender's circuits are; enough to open it in any process. */
+export interface Endpoint {
+  name: ContenderName;
+  /** A connection string, or nothing for a store in memory. */
+  url: string;
+  /** The table, where there is one. */
+  table: string;
+  /** Stoma's own stores, bundled. */
+  adaptersPath: string;
+}
+
+/** A contender ready for load. */
+export interface Contender extends AsyncDisposable {
+  readonly name: ContenderName;
+  readonly target: Target;
+  /** The target as a store, where it is one. */
+  readonly store?: CircuitBreakerStore;
+  /** How many statements or commands it has sent so far. */
+  statements(): number;
+}
+
+const CONNECTIONS = 10;
+
+/** Opens a contender. */
+export async function openContender(endpoint: Endpoint): Promise<Contender> {
+  switch (endpoint.name) {
+    case "memory":
+      return memory();
+    case "ours":
+      return ours(endpoint);
+    case "original":
+      return await original(endpoint);
+    case "redis":
+      return await redis(endpoint);
+    case "floor":
+      return floor(endpoint);
+  }
+}
+
+function memory(): Contender {
+  const store = new InMemoryCircuitBreakerStore();
+  return {
+    name: "memory",
+    target: store,
+    store,
+    statements: () => 0,
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function ours({ url, table }: Endpoint): Contender {
+  const { sql, client, statements } = openClient(url);
+  const store = new PostgresCircuitBreakerStore(client, table);
+  return {
+    name: "ours",
+    target: store,
+    store,
+    statements,
+    async [Symbol.asyncDispose]() {
+      await store.close();
+      await sql.end({ timeout: 5 });
+    },
+  };
+}
+
+async function original({ url, table, adaptersPath }: Endpoint): Promise<Contender> {
+  const { PostgresCircuitBreakerStore } = await loadStomaAdapters(adaptersPath);
+  const { sql, client, statements } = openClient(url);
+  const store = new PostgresCircuitBreakerStore(client, table);
+  return {
+    name: "original",
+    target: store,
+    store,
+    statements,
+    [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+  };
+}
+
+async function redis({ url, adaptersPath }: Endpoint): Promise<Contender> {
+  const { RedisCircuitBreakerStore } = await loadStomaAdapters(adaptersPath);
+  const { Redis } = await import("ioredis");
+  const raw = new Redis(url);
+  let sent = 0;
+  const client: StomaRedisClient = {
+    get(key) {
+      sent++;
+      return raw.get(key);
+    },
+    set(key, value, ...args) {
+      sent++;
+      return (raw.set as (...args: unknown[]) => Promise<unknown>).call(raw, key, value, ...args);
+    },
+    del: (...keys) => raw.del(...keys),
+    eval: (script, keys, ...args) => raw.eval(script, keys, ...args),
+  };
+  const store = new RedisCircuitBreakerStore(client, "bench:");
+  return {
+    name: "redis",
+    target: store,
+    store,
+    statements: () => sent,
+    async [Symbol.asyncDispose]() {
+      await raw.quit();
+    },
+  };
+}
+
+/** The least that PostgreSQL and the driver can do: an existing row by its key, rows as they come. */
+function floor({ url, table }: Endpoint): Contender {
+  const columns = "state, failure_count, success_count, last_failure_time, last_state_change";
+  const read = `select ${columns} from ${table} where key = $1`;
+  const record = `update ${table} set success_count = success_count + 1 where key = $1
+    returning ${columns}`;
+  const { sql, client, statements } = openClient(url);
+  return {
+    name: "floor",
+    target: {
+      getState: (key) => client.query(read, [key]),
+      recordSuccess: (key) => client.query(record, [key]),
+    },
+    statements,
+    [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+  };
+}
+
+/** The same driver, pool and adapter for everybody, so that only what they send differs. */
+function openClient(url: string) {
+  const sql = postgres(url, { max: CONNECTIONS, onnotice: () => {} });
+  const inner = fromPostgresJs(sql);
+  let sent = 0;
+  const client: PostgresClient = {
+    query(text, params) {
+      sent++;
+      return inner.query(text, params);
+    },
+  };
+  return { sql, client, statements: () => sent };
+}

@@ -1,0 +1,154 @@
+import type { ContenderName } from "./contenders.ts";
+import { machineCpuSeconds } from "./cpu.ts";
+import type { Histogram } from "./histogram.ts";
+import type { Round } from "./load.ts";
+
+/** One row of a measurement while it runs: a contender under a load. */
+export interface Subject {
+  /** What the table calls it. */
+  readonly label: string;
+  readonly contender: ContenderName;
+  readonly latencies: Histogram;
+  /** How many statements or commands it has sent so far. */
+  statements(): number;
+  /** CPU seconds of its server so far. */
+  serverCpu(): Promise<number>;
+  warmUp(seconds: number): Promise<Round>;
+  round(seconds: number): Promise<Round>;
+  /** What it leaves behind, once all rounds are over, given the number of operations it ran. */
+  leftovers(operations: number): Promise<Leftovers>;
+}
+
+/** What a load left behind. */
+export interface Leftovers {
+  /** Size of the table and its index, in bytes. */
+  tableBytes?: number;
+  /** Rows that nobody sees any more and that still take room. */
+  deadRows?: number;
+  /** The share of recorded successes that the store does not know of. */
+  lost?: number;
+}
+
+/** What was measured of one contender under one load. */
+export interface Result extends Leftovers {
+  label: string;
+  contender: ContenderName;
+  /** Operations per second in each round. */
+  rates: number[];
+  /** Operations per second, the median of the rounds. */
+  rate: number;
+  /** Milliseconds, over all rounds. */
+  p50: number;
+  p99: number;
+  p999: number;
+  statementsPerCall: number;
+  /** CPU time for all measured rounds, in seconds. */
+  clientCpu: number;
+  serverCpu: number;
+  /** How many cores other processes kept busy meanwhile. */
+  otherCores: number;
+  operations: number;
+}
+
+/** How long to measure. */
+export interface Pace {
+  rounds: number;
+  secondsPerRound: number;
+  warmUpSeconds: number;
+}
+
+// Tidying up before a shorter round would take longer than the round.
+const WORTH_TIDYING = 0.1;
+
+/**
+ * Measures subjects in turns, so that whatever else the machine does meets all of them alike. The
+ * order changes from round to round, so that nobody always follows the same neighbour.
+ */
+export async function measure(
+  subjects: Subject[],
+  callsPerOperation: number,
+  pace: Pace,
+): Promise<Result[]> {
+  const tallies = subjects.map(() => ({
+    rates: [] as number[],
+    client: 0,
+    server: 0,
+    machine: 0,
+    seconds: 0,
+    total: 0,
+  }));
+  const unmeasured: number[] = [];
+  for (const subject of subjects) {
+    unmeasured.push((await subject.warmUp(pace.warmUpSeconds)).operations);
+  }
+  const statements = subjects.map((subject) => subject.statements());
+  for (let round = 0; round < pace.rounds; round++) {
+    for (const index of order(subjects.length, round)) {
+      const subject = subjects[index]!;
+      const tally = tallies[index]!;
+      if (pace.secondsPerRound >= WORTH_TIDYING) collectGarbage();
+      const machine = await machineCpuSeconds();
+      const server = await subject.serverCpu();
+      const { operations, seconds, clientCpu } = await subject.round(pace.secondsPerRound);
+      tally.server += await subject.serverCpu() - server;
+      tally.machine += await machineCpuSeconds() - machine;
+      tally.seconds += seconds;
+      tally.rates.push(operations / seconds);
+      tally.client += clientCpu;
+      tally.total += operations;
+    }
+  }
+  const results: Result[] = [];
+  for (const [index, subject] of subjects.entries()) {
+    const { rates, client, server, machine, seconds, total } = tallies[index]!;
+    const sent = subject.statements() - statements[index]!;
+    results.push({
+      label: subject.label,
+      contender: subject.contender,
+      rates,
+      rate: median(rates),
+      p50: subject.latencies.percentile(0.5),
+      p99: subject.latencies.percentile(0.99),
+      p999: subject.latencies.percentile(0.999),
+      statementsPerCall: sent / (total * callsPerOperation),
+      clientCpu: client,
+      serverCpu: server,
+      otherCores: Math.max(0, (machine - client - server) / seconds),
+      operations: total,
+      ...await subject.leftovers(total + unmeasured[index]!),
+    });
+  }
+  return results;
+}
+
+/** How many times as many operations one result has as another: the median over the rounds. */
+export function ratio(over: Result, under: Result): number {
+  return ratios(over, under)[1];
+}
+
+/** The quartiles over the rounds of what {@linkcode ratio} returns the median of. */
+export function ratios(over: Result, under: Result): [number, number, number] {
+  const each = over.rates.map((rate, round) => rate / under.rates[round]!);
+  return [quantile(each, 0.25), median(each), quantile(each, 0.75)];
+}
+
+function median(numbers: number[]): number {
+  return quantile(numbers, 0.5);
+}
+
+function quantile(numbers: number[], share: number): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const position = share * (sorted.length - 1);
+  const [below, above] = [sorted[Math.floor(position)]!, sorted[Math.ceil(position)]!];
+  return below + (above - below) * (position - Math.floor(position));
+}
+
+function order(length: number, round: number): number[] {
+  const indices = Array.from({ length }, (_, index) => (index + (round >> 1)) % length);
+  return round % 2 === 0 ? indices : indices.reverse();
+}
+
+/** Where V8 allows it, so that no contender pays for what its predecessor left. */
+function collectGarbage(): void {
+  (globalThis as { gc?: () => void }).gc?.();
+}

@@ -1,0 +1,119 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { bench } from "../../scripts/bench.ts";
+import { BARS, check } from "../../scripts/bench/bars.ts";
+import { measure, type Result, type Subject } from "../../scripts/bench/measure.ts";
+import { parseOptions } from "../../scripts/bench/options.ts";
+import { Histogram } from "../../scripts/bench/histogram.ts";
+import { Generator } from "../../scripts/bench/load.ts";
+import { SCENARIOS, select } from "../../scripts/bench/scenarios.ts";
+
+function namesOf(...only: string[]): string[] {
+  return select(SCENARIOS, only).map(({ name }) => name);
+}
+
+Deno.test("bench runs every kind of load on real servers and reports what it found", async () => {
+  const options = parseOptions([
+    "--only=both-100-64,processes,gateway-64",
+    "--contenders=memory,ours,original",
+    "--seconds=0.05",
+    "--rounds=1",
+  ])!;
+  const lines: string[] = [];
+  const report = await bench(options, (line) => lines.push(line));
+
+  const labels = report.measurements.map(({ results }) => results.map(({ label }) => label));
+  const all = ["memory", "ours", "original"];
+  assertEquals(labels, [all, ["ours", "original"], all]);
+  for (const { results } of report.measurements) {
+    for (const result of results) {
+      assert(result.rate > 0 && result.p50 <= result.p99 && result.p99 <= result.p999);
+      assertEquals(result.lost, 0, `${result.label} lost successes`);
+      assertEquals(result.tableBytes! > 0, result.contender !== "memory");
+    }
+  }
+  const [both, processes] = report.measurements.map(({ results }) =>
+    results.find(({ label }) => label === "ours")!
+  );
+  assert(both!.statementsPerCall > 0 && both!.statementsPerCall <= 1);
+  assert(processes!.statementsPerCall > 0 && processes!.statementsPerCall <= 1);
+  assertEquals(report.verdicts.length, 4); // without the one that needs Redis
+  assertEquals(lines.filter((line) => line.startsWith("bar: ")).length, 4);
+});
+
+Deno.test("measure gives every subject as many turns and never keeps the same order", async () => {
+  const turns: string[] = [];
+  const subject = (label: string): Subject => ({
+    label,
+    contender: "memory",
+    latencies: new Histogram(),
+    statements: () => 0,
+    serverCpu: () => Promise.resolve(0),
+    warmUp: (seconds) => Promise.resolve({ operations: 1, seconds, clientCpu: 0 }),
+    round: (seconds) => {
+      turns.push(label);
+      return Promise.resolve({ operations: 2, seconds, clientCpu: 0 });
+    },
+    leftovers: (operations) => Promise.resolve({ lost: operations }),
+  });
+  const pace = { rounds: 4, secondsPerRound: 0.5, warmUpSeconds: 0.1 };
+  const results = await measure(["a", "b", "c"].map(subject), 1, pace);
+  assertEquals(turns.join(""), "abc" + "cba" + "bca" + "acb");
+  assertEquals(results.map(({ rates, operations, lost }) => [rates, operations, lost]), [
+    [[4, 4, 4, 4], 8, 9],
+    [[4, 4, 4, 4], 8, 9],
+    [[4, 4, 4, 4], 8, 9],
+  ]);
+});
+
+Deno.test("Generator keeps exactly as many operations in flight as it is told", async () => {
+  let inFlight = 0;
+  let most = 0;
+  const generator = new Generator(async () => {
+    most = Math.max(most, ++inFlight);
+    await new Promise((resolve) => setTimeout(resolve));
+    inFlight--;
+  }, 7);
+  const { operations, seconds } = await generator.round(0.02);
+  assertEquals([most, inFlight], [7, 0]);
+  assert(operations >= 7 && seconds >= 0.02);
+  assertEquals(generator.latencies.total, operations);
+});
+
+Deno.test("check compares round by round and takes the median", () => {
+  const result = (label: string, rates: number[]) => ({ label, rates }) as Result;
+  const scenario = { name: "record-1-64", title: "load" };
+  const original = result("original", [1, 2, 1]);
+  const [met] = check(scenario, [result("ours", [40, 200, 1]), original]);
+  assertEquals(met, {
+    what: "load: ours / original",
+    measured: 40,
+    shown: "40x (half of the rounds 20.5x to 70x)",
+    required: "at least 40x",
+    ok: true,
+  });
+  const [missed] = check(scenario, [result("ours", [39, 200, 1]), original]);
+  assertEquals([missed?.measured, missed?.ok], [39, false]);
+  assertEquals(check(scenario, [original]), []);
+});
+
+Deno.test("every bar is on a load that exists, and its name selects it", () => {
+  for (const { scenario } of BARS) assertEquals(namesOf(scenario), [scenario]);
+  assertEquals(namesOf("gateway", "record-1"), [
+    "record-1-1",
+    "record-1-64",
+    "record-1-512",
+    "gateway-1",
+    "gateway-64",
+    "gateway-256",
+  ]);
+  assertEquals(namesOf().length, SCENARIOS.length);
+  assertThrows(() => namesOf("record-1-6"), RangeError, "received record-1-6");
+});
+
+Deno.test("parseOptions refuses what the benchmark cannot do", () => {
+  assertEquals(parseOptions(["--help"]), undefined);
+  assertThrows(() => parseOptions(["--seconds=0"]), RangeError, "received 0");
+  assertThrows(() => parseOptions(["--rounds=many"]), RangeError, "received many");
+  assertThrows(() => parseOptions(["--contenders=ours,mine"]), RangeError, "received mine");
+  assertThrows(() => parseOptions(["--fast"]), TypeError);
+});
