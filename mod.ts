@@ -29,19 +29,22 @@ export {
   isSchemaError,
   SchemaError,
 } from "./src/errors.ts";
-export {
-  InMemoryCircuitBreakerStore,
-  type InMemoryCircuitBreakerStoreOptions,
-} from "./src/local/memory_store.ts";
-export type { PolicyOnlyOptions, PostgresCircuitBreakerStoreOptions } from "./src/options.ts";
+export { InMemoryCircuitBreakerStore } from "./src/local/memory_store.ts";
+export type {
+  InMemoryCircuitBreakerStoreOptions,
+  PolicyOnlyOptions,
+  PostgresCircuitBreakerStoreOptions,
+} from "./src/options.ts";
 export { migrate } from "./src/postgres/migrate.ts";
 export { schemaSql } from "./src/postgres/schema.ts";
 export { PostgresCircuitBreakerStore } from "./src/store.ts";
 export type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
+  CircuitForce,
   CircuitListing,
   CircuitState,
+  ForceOptions,
   ListOptions,
   PostgresClient,
 } from "./src/types.ts";

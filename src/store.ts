@@ -1,9 +1,8 @@
-import { assertKey, assertState, cursorKey, isList, storedKey } from "./key.ts";
-import { resolveListOptions } from "./list_options.ts";
+import { CircuitService } from "./local/service.ts";
 import { ClockOffset } from "./local/clock.ts";
 import { type PostgresCircuitBreakerStoreOptions, resolveOptions } from "./options.ts";
 import { Batch } from "./postgres/batch.ts";
-import { type Circuit, CircuitTable } from "./postgres/circuit_table.ts";
+import { CircuitTable } from "./postgres/circuit_table.ts";
 import { assertClient } from "./postgres/executor.ts";
 import { parseTableName } from "./postgres/identifier.ts";
 import type {
@@ -11,6 +10,7 @@ import type {
   CircuitBreakerStore,
   CircuitListing,
   CircuitState,
+  ForceOptions,
   ListOptions,
   PostgresClient,
 } from "./types.ts";
@@ -41,9 +41,7 @@ import type {
  * ```
  */
 export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
-  readonly #table: CircuitTable;
-  readonly #circuits: Batch;
-  readonly #clock = new ClockOffset();
+  readonly #service: CircuitService;
 
   /**
    * Makes a store on a table. Sends nothing and starts nothing.
@@ -62,25 +60,34 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     options: PostgresCircuitBreakerStoreOptions = {},
   ) {
     assertClient("create store", client);
-    const { now } = resolveOptions(options);
-    this.#table = new CircuitTable(client, parseTableName("create store", table), {
+    const { now, rules } = resolveOptions(options);
+    const offset = new ClockOffset();
+    const circuits = new CircuitTable(client, parseTableName("create store", table), {
       now,
-      onTime: (sent, server, received) => this.#clock.observe(sent, server, received),
+      rules,
+      onTime: (sent, server, received) => offset.observe(sent, server, received),
     });
-    this.#circuits = new Batch(this.#table);
+    this.#service = new CircuitService(new Batch(circuits), rules, {
+      now: now ?? Date.now,
+      toCaller: (time) => offset.toCaller(time),
+    });
   }
 
   /**
    * The circuit's snapshot. A circuit without a row is closed with zeros, and no row is created.
+   *
+   * With `resetTimeoutMs`, this is where probes are admitted: when an open circuit is due, one
+   * caller in the whole fleet gets `half-open` (`halfOpenMax` callers in each round) and is expected
+   * to report with `transition`; everyone else gets `open`, with a `lastStateChange` that makes the
+   * policy refuse the request and name the time until the lease ends.
    *
    * @param key Any string.
    * @returns A plain copy.
    * @throws {TypeError} If the key is not a string.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  async getState(key: string): Promise<CircuitBreakerSnapshot> {
-    assertKey("read circuit", key);
-    return this.#snapshot(await this.#circuits.read(await storedKey(key)));
+  getState(key: string): Promise<CircuitBreakerSnapshot> {
+    return this.#service.getState(key);
   }
 
   /**
@@ -91,54 +98,56 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @throws {TypeError} If the key is not a string.
    * @throws {CircuitBreakerStoreError} If it was not counted, or nobody knows whether it was.
    */
-  async recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
-    assertKey("record success", key);
-    return this.#snapshot(await this.#circuits.recordSuccess(await storedKey(key)));
+  recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
+    return this.#service.recordSuccess(key);
   }
 
   /**
    * Counts one failure.
    *
    * @param key Any string.
-   * @returns The snapshot that includes it.
+   * @returns The snapshot that includes it. With `failureWindowMs`, its `failureCount` is that of
+   * the window.
    * @throws {TypeError} If the key is not a string.
    * @throws {CircuitBreakerStoreError} If it was not counted, or nobody knows whether it was.
    */
-  async recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
-    assertKey("record failure", key);
-    return this.#snapshot(await this.#circuits.recordFailure(await storedKey(key)));
+  recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
+    return this.#service.recordFailure(key);
   }
 
   /**
    * Moves the circuit to a state. To the state it already has: nothing changes, so that a straggler
    * does not prolong an outage. `closed` zeroes both counters, `half-open` the successes.
    *
+   * With `resetTimeoutMs`, the result of a probe (`closed` or `open` from an instance that was
+   * admitted one) applies only while its round lasts, and `open` from anyone else only to a closed
+   * circuit. While an operator forces a state, nothing moves.
+   *
    * @param key Any string.
    * @param to The state to move to.
-   * @returns The snapshot after it.
+   * @returns The snapshot after it, whether or not it moved.
    * @throws {TypeError} If the key is not a string or the state is not a state.
    * @throws {CircuitBreakerStoreError} If it did not move, or nobody knows whether it did.
    */
-  async transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
-    assertKey("move circuit", key);
-    assertState("move circuit", "to", to);
-    return this.#snapshot(await this.#circuits.transition(await storedKey(key), to));
+  transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
+    return this.#service.transition(key, to);
   }
 
   /**
-   * Forgets the circuit, for every instance.
+   * Forgets the circuit, for every instance, and what an operator forced on it. The result of a
+   * probe that is under way is then ignored.
    *
    * @param key Any string.
    * @throws {TypeError} If the key is not a string.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  async reset(key: string): Promise<void> {
-    assertKey("reset circuit", key);
-    await this.#circuits.reset(await storedKey(key));
+  reset(key: string): Promise<void> {
+    return this.#service.reset(key);
   }
 
   /**
-   * Reads one circuit without any side effect, for dashboards and health checks.
+   * Reads one circuit without any side effect, for dashboards and health checks: it never admits a
+   * probe, and a circuit with one under way is `half-open` for everyone who peeks.
    *
    * @param key Any string.
    * @returns A plain copy of its snapshot.
@@ -155,22 +164,10 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   peek(keys: readonly string[]): Promise<CircuitBreakerSnapshot[]>;
-  async peek(
+  peek(
     keys: string | readonly string[],
   ): Promise<CircuitBreakerSnapshot | CircuitBreakerSnapshot[]> {
-    const asked = isList(keys) ? keys : [keys];
-    const stored = await Promise.all(asked.map((key) => {
-      assertKey("read circuit", key);
-      return storedKey(key);
-    }));
-    const found = new Map<string, Circuit>();
-    const unique = [...new Set(stored)];
-    for (let i = 0; i < unique.length; i += MAX_KEYS_PER_STATEMENT) {
-      const circuits = await this.#table.read(unique.slice(i, i + MAX_KEYS_PER_STATEMENT));
-      for (const circuit of circuits) found.set(circuit.key, circuit);
-    }
-    const snapshots = stored.map((key) => this.#snapshot(found.get(key)));
-    return isList(keys) ? snapshots : snapshots[0]!;
+    return this.#service.peek(keys);
   }
 
   /**
@@ -178,16 +175,55 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * key of a page as the next one's `after`.
    *
    * @param options Which ones; all of the first 100 by default.
-   * @returns Keys, as the table holds them, with snapshots.
+   * @returns Keys, in the form in which they are stored, with snapshots and what is forced.
    * @throws {TypeError} If an option is unknown or of a wrong type.
    * @throws {RangeError} If the limit is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  async list(options: ListOptions = {}): Promise<CircuitListing[]> {
-    const resolved = resolveListOptions(options);
-    if (resolved.after !== undefined) resolved.after = await cursorKey(resolved.after);
-    const circuits = await this.#table.list(resolved);
-    return circuits.map((circuit) => ({ key: circuit.key, ...this.#snapshot(circuit) }));
+  list(options: ListOptions = {}): Promise<CircuitListing[]> {
+    return this.#service.list(options);
+  }
+
+  /**
+   * Opens the circuit for everyone and keeps it open, whatever probes and policies report: for an
+   * operator who takes an upstream out. It ends after `forMs` by itself, or with `release`.
+   *
+   * @param key Any string.
+   * @param options Why, and for how long; until `release` by default.
+   * @returns The snapshot after it.
+   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   */
+  forceOpen(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#service.force(key, "open", options);
+  }
+
+  /**
+   * Closes the circuit for everyone and keeps it closed, whatever fails: for an operator who knows
+   * better. It ends after `forMs` by itself, or with `release`.
+   *
+   * @param key Any string.
+   * @param options Why, and for how long; until `release` by default.
+   * @returns The snapshot after it.
+   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   */
+  forceClosed(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#service.force(key, "closed", options);
+  }
+
+  /**
+   * Ends what `forceOpen` or `forceClosed` began: the circuit goes on in the state it had before.
+   *
+   * @param key Any string.
+   * @returns The snapshot after it.
+   * @throws {TypeError} If the key is not a string.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   */
+  release(key: string): Promise<CircuitBreakerSnapshot> {
+    return this.#service.release(key);
   }
 
   /**
@@ -209,17 +245,4 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  #snapshot(circuit: Circuit | undefined): CircuitBreakerSnapshot {
-    return {
-      state: circuit?.state ?? "closed",
-      failureCount: circuit?.failureCount ?? 0,
-      successCount: circuit?.successCount ?? 0,
-      lastFailureTime: this.#clock.toCaller(circuit?.lastFailureTime ?? 0),
-      lastStateChange: this.#clock.toCaller(circuit?.lastStateChange ?? 0),
-    };
-  }
 }
-
-/** Keeps one statement small enough that it holds no connection for long. */
-const MAX_KEYS_PER_STATEMENT = 1000;

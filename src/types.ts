@@ -92,6 +92,36 @@ export interface CircuitListing extends CircuitBreakerSnapshot {
    * hold or index, a readable prefix and a SHA-256 digest.
    */
   key: string;
+  /** What an operator forced on the circuit, where that is in force. */
+  forced?: CircuitForce;
+}
+
+/** A state that an operator forced on a circuit with `forceOpen` or `forceClosed`. */
+export interface CircuitForce {
+  /** The state that everyone sees. */
+  state: "open" | "closed";
+  /** Since when, in epoch milliseconds of the caller's clock. */
+  since: number;
+  /** When it ends by itself, in epoch milliseconds of the caller's clock; absent for never. */
+  until?: number;
+  /** Why, in the operator's words. */
+  reason?: string;
+}
+
+/** How `forceOpen` and `forceClosed` force a state. */
+export interface ForceOptions {
+  /**
+   * Why, for whoever finds it: at most 1000 characters.
+   *
+   * @default {undefined}
+   */
+  reason?: string;
+  /**
+   * For how many milliseconds, a positive number.
+   *
+   * @default {undefined} until `release`
+   */
+  forMs?: number;
 }
 
 /** Which circuits to list. */

@@ -1,24 +1,14 @@
-import { assertKey, assertState, compareKeys, cursorKey, isList, storedKey } from "../key.ts";
-import { resolveListOptions } from "../list_options.ts";
-import { resolveMemoryOptions } from "../options.ts";
-import {
-  type CircuitBreakerSnapshot,
-  type CircuitBreakerStore,
-  type CircuitListing,
-  type CircuitState,
-  type ListOptions,
-  MAX_COUNT,
+import { type InMemoryCircuitBreakerStoreOptions, resolveOptions } from "../options.ts";
+import type {
+  CircuitBreakerSnapshot,
+  CircuitBreakerStore,
+  CircuitListing,
+  CircuitState,
+  ForceOptions,
+  ListOptions,
 } from "../types.ts";
-
-/** Options of {@linkcode InMemoryCircuitBreakerStore}. */
-export interface InMemoryCircuitBreakerStoreOptions {
-  /**
-   * The clock, in epoch milliseconds.
-   *
-   * @default {Date.now}
-   */
-  now?: () => number;
-}
+import { MemoryCircuits } from "./memory_circuits.ts";
+import { CircuitService } from "./service.ts";
 
 /**
  * A store in this process's memory: the reference that `PostgresCircuitBreakerStore` is held to, for
@@ -36,28 +26,37 @@ export interface InMemoryCircuitBreakerStoreOptions {
  * ```
  */
 export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
-  readonly #circuits = new Map<string, CircuitBreakerSnapshot>();
-  readonly #now: () => number;
+  readonly #service: CircuitService;
 
   /**
    * Makes an empty store.
    *
-   * @param options The clock to use.
+   * @param options The same as for the store on PostgreSQL.
    * @throws {TypeError} If an option is unknown or has a wrong type.
+   * @throws {RangeError} If an option is out of range.
    */
   constructor(options: InMemoryCircuitBreakerStoreOptions = {}) {
-    this.#now = resolveMemoryOptions(options).now ?? Date.now;
+    const { now = Date.now, rules } = resolveOptions(options);
+    this.#service = new CircuitService(new MemoryCircuits(rules, now), rules, {
+      now,
+      toCaller: (time) => time,
+    });
   }
 
   /**
-   * The circuit's snapshot. Reading creates nothing.
+   * The circuit's snapshot. A circuit without a row is closed with zeros, and no row is created.
+   *
+   * With `resetTimeoutMs`, this is where probes are admitted: when an open circuit is due, one
+   * caller in the whole fleet gets `half-open` (`halfOpenMax` callers in each round) and is expected
+   * to report with `transition`; everyone else gets `open`, with a `lastStateChange` that makes the
+   * policy refuse the request and name the time until the lease ends.
    *
    * @param key Any string.
-   * @returns A plain copy; closed with zeros for a circuit never seen before.
+   * @returns A plain copy.
+   * @throws {TypeError} If the key is not a string.
    */
-  // deno-lint-ignore require-await
-  async getState(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#read(key);
+  getState(key: string): Promise<CircuitBreakerSnapshot> {
+    return this.#service.getState(key);
   }
 
   /**
@@ -65,62 +64,59 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param key Any string.
    * @returns The snapshot that includes it.
+   * @throws {TypeError} If the key is not a string.
    */
   recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#change("record success", key, (circuit) => {
-      circuit.successCount = Math.min(circuit.successCount + 1, MAX_COUNT);
-    });
+    return this.#service.recordSuccess(key);
   }
 
   /**
    * Counts one failure.
    *
    * @param key Any string.
-   * @returns The snapshot that includes it.
+   * @returns The snapshot that includes it. With `failureWindowMs`, its `failureCount` is that of
+   * the window.
+   * @throws {TypeError} If the key is not a string.
    */
   recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#change("record failure", key, (circuit) => {
-      circuit.failureCount = Math.min(circuit.failureCount + 1, MAX_COUNT);
-      circuit.lastFailureTime = this.#now();
-    });
+    return this.#service.recordFailure(key);
   }
 
   /**
    * Moves the circuit to a state. To the state it already has: nothing changes, so that a straggler
    * does not prolong an outage. `closed` zeroes both counters, `half-open` the successes.
    *
-   * @param key Any string.
-   * @param to The state to move to.
-   * @returns The snapshot after it.
-   */
-  async transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
-    assertState("move circuit", "to", to);
-    if (to === "closed" && !this.#circuits.has(key)) return this.#read(key);
-    return await this.#change("move circuit", key, (circuit) => {
-      if (circuit.state === to) return;
-      circuit.state = to;
-      circuit.lastStateChange = this.#now();
-      if (to !== "open") circuit.successCount = 0;
-      if (to === "closed") circuit.failureCount = 0;
-    });
-  }
-
-  /**
-   * Forgets the circuit.
+   * With `resetTimeoutMs`, the result of a probe (`closed` or `open` from an instance that was
+   * admitted one) applies only while its round lasts, and `open` from anyone else only to a closed
+   * circuit. While an operator forces a state, nothing moves.
    *
    * @param key Any string.
+   * @param to The state to move to.
+   * @returns The snapshot after it, whether or not it moved.
+   * @throws {TypeError} If the key is not a string or the state is not a state.
    */
-  // deno-lint-ignore require-await
-  async reset(key: string): Promise<void> {
-    assertKey("reset circuit", key);
-    this.#circuits.delete(key);
+  transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
+    return this.#service.transition(key, to);
   }
 
   /**
-   * Reads one circuit without any side effect.
+   * Forgets the circuit, for every instance, and what an operator forced on it. The result of a
+   * probe that is under way is then ignored.
+   *
+   * @param key Any string.
+   * @throws {TypeError} If the key is not a string.
+   */
+  reset(key: string): Promise<void> {
+    return this.#service.reset(key);
+  }
+
+  /**
+   * Reads one circuit without any side effect, for dashboards and health checks: it never admits a
+   * probe, and a circuit with one under way is `half-open` for everyone who peeks.
    *
    * @param key Any string.
    * @returns A plain copy of its snapshot.
+   * @throws {TypeError} If the key is not a string.
    */
   peek(key: string): Promise<CircuitBreakerSnapshot>;
   /**
@@ -128,35 +124,65 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param keys Any strings, in any order, repeated or not.
    * @returns Their snapshots in the order of the keys.
+   * @throws {TypeError} If one of the keys is not a string.
    */
   peek(keys: readonly string[]): Promise<CircuitBreakerSnapshot[]>;
-  // deno-lint-ignore require-await
-  async peek(
+  peek(
     keys: string | readonly string[],
   ): Promise<CircuitBreakerSnapshot | CircuitBreakerSnapshot[]> {
-    return isList(keys) ? keys.map((key) => this.#read(key)) : this.#read(keys);
+    return this.#service.peek(keys);
   }
 
   /**
-   * Lists circuits in the order of their keys.
+   * Lists circuits in the order of their keys, by UTF-8 bytes. To page through all, pass the last
+   * key of a page as the next one's `after`.
    *
    * @param options Which ones; all of the first 100 by default.
-   * @returns Keys with snapshots.
+   * @returns Keys, in the form in which they are stored, with snapshots and what is forced.
+   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @throws {RangeError} If the limit is out of range.
    */
-  async list(options: ListOptions = {}): Promise<CircuitListing[]> {
-    const { state, after: cursor, limit } = resolveListOptions(options);
-    const after = cursor === undefined ? undefined : await cursorKey(cursor);
-    const circuits = await Promise.all(
-      Array.from(this.#circuits, async ([key, circuit]) => ({
-        key: await storedKey(key),
-        ...circuit,
-      })),
-    );
-    return circuits
-      .filter((circuit) => state === undefined || circuit.state === state)
-      .filter((circuit) => after === undefined || compareKeys(circuit.key, after) > 0)
-      .sort((a, b) => compareKeys(a.key, b.key))
-      .slice(0, limit);
+  list(options: ListOptions = {}): Promise<CircuitListing[]> {
+    return this.#service.list(options);
+  }
+
+  /**
+   * Opens the circuit for everyone and keeps it open, whatever probes and policies report: for an
+   * operator who takes an upstream out. It ends after `forMs` by itself, or with `release`.
+   *
+   * @param key Any string.
+   * @param options Why, and for how long; until `release` by default.
+   * @returns The snapshot after it.
+   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   */
+  forceOpen(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#service.force(key, "open", options);
+  }
+
+  /**
+   * Closes the circuit for everyone and keeps it closed, whatever fails: for an operator who knows
+   * better. It ends after `forMs` by itself, or with `release`.
+   *
+   * @param key Any string.
+   * @param options Why, and for how long; until `release` by default.
+   * @returns The snapshot after it.
+   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   */
+  forceClosed(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#service.force(key, "closed", options);
+  }
+
+  /**
+   * Ends what `forceOpen` or `forceClosed` began: the circuit goes on in the state it had before.
+   *
+   * @param key Any string.
+   * @returns The snapshot after it.
+   * @throws {TypeError} If the key is not a string.
+   */
+  release(key: string): Promise<CircuitBreakerSnapshot> {
+    return this.#service.release(key);
   }
 
   /** Releases nothing, since memory is all there is. Calls that still arrive are served. */
@@ -169,33 +195,4 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  #read(key: string): CircuitBreakerSnapshot {
-    assertKey("read circuit", key);
-    const circuit = this.#circuits.get(key);
-    return circuit === undefined ? freshCircuit() : { ...circuit };
-  }
-
-  // deno-lint-ignore require-await
-  async #change(
-    action: string,
-    key: string,
-    apply: (circuit: CircuitBreakerSnapshot) => void,
-  ): Promise<CircuitBreakerSnapshot> {
-    assertKey(action, key);
-    const circuit = this.#circuits.get(key) ?? freshCircuit();
-    apply(circuit);
-    this.#circuits.set(key, circuit);
-    return { ...circuit };
-  }
-}
-
-function freshCircuit(): CircuitBreakerSnapshot {
-  return {
-    state: "closed",
-    failureCount: 0,
-    successCount: 0,
-    lastFailureTime: 0,
-    lastStateChange: 0,
-  };
 }

@@ -1,34 +1,51 @@
+import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
-import type { Circuit, CircuitTable } from "./circuit_table.ts";
-import { Lane, type LaneLimits, type Seat } from "./lane.ts";
+import type { CircuitTable, Claimed, Tally } from "./circuit_table.ts";
+import { Lane, type LaneLimits, type Parties } from "./lane.ts";
 
-// One statement of each kind in flight was the best at every load measured: a second one splits
-// what would have gathered, and two that write the same circuit queue for its row.
-const LIMITS: LaneLimits = { statements: 1, keys: 500, waiting: 100_000 };
+const KEYS = 500;
+
+// Two halves of the readers overlap: while one half works, the other half's statement is under way.
+const READS: LaneLimits = {
+  statements: 1,
+  keys: KEYS,
+  waiting: 100_000,
+};
+
+// Two statements that write the same circuit would queue for its row.
+const WRITES: LaneLimits = {
+  statements: 1,
+  keys: KEYS,
+  waiting: 100_000,
+};
 
 /**
  * One call, one circuit in front; one statement, many circuits behind. Calls of a kind that arrive
- * while a statement of that kind is in flight leave together as the next one. Reads never wait
+ * while statements of that kind are in flight leave together as the next one. Reads never wait
  * behind writes.
  *
  * Each caller gets its answer only after its own effect is committed. The calls of a statement take
  * effect in a serial order: failures first, then successes, each with its own count.
  */
-export class Batch {
+export class Batch implements Circuits {
   readonly #table: CircuitTable;
   readonly #reads: Lane<Circuit>;
   readonly #records: Lane<Circuit>;
+  readonly #claims: Lane<Claimed>;
   readonly #moves: Record<CircuitState, Lane<Circuit>>;
 
   constructor(table: CircuitTable) {
     this.#table = table;
-    this.#reads = new Lane((seats) => table.read([...seats.keys()]), LIMITS);
-    this.#records = new Lane((seats) => table.record(tallies(seats)), LIMITS);
+    this.#reads = new Lane((parties) => table.read([...parties.keys()]), READS);
+    this.#records = new Lane((parties) => table.record(talliesOf(parties)), WRITES);
+    this.#claims = new Lane(
+      (parties) =>
+        table.claim(Array.from(parties, ([key, { callers }]) => ({ key, wanted: callers }))),
+      WRITES,
+    );
     const movesTo = (to: CircuitState) =>
-      new Lane<Circuit>(
-        (seats) => table.transition(Array.from(seats.keys(), (key) => ({ key, to }))),
-        LIMITS,
-      );
+      new Lane<Circuit>((parties) => table.transition([...parties.keys()], to), WRITES);
     this.#moves = {
       closed: movesTo("closed"),
       open: movesTo("open"),
@@ -36,56 +53,71 @@ export class Batch {
     };
   }
 
-  /** The circuit, `undefined` where it has no row. Callers share the answer: not to be changed. */
   read(key: string): Promise<Circuit | undefined> {
     return this.#reads.join(key).answer;
   }
 
-  /** Counts one success. */
   async recordSuccess(key: string): Promise<Circuit> {
     const seat = this.#records.join(key);
     const place = ++seat.successes;
     const circuit = (await seat.answer)!;
-    return counted(
-      circuit,
-      circuit.failureCount,
-      before(circuit.successCount, seat.successes - place),
-    );
+    const later = seat.party.successes - seat.successesAhead - place;
+    return counted(circuit, circuit.failureCount, before(circuit.successCount, later));
   }
 
-  /** Counts one failure. */
   async recordFailure(key: string): Promise<Circuit> {
     const seat = this.#records.join(key);
     const place = ++seat.failures;
     const circuit = (await seat.answer)!;
+    const later = seat.party.failures - seat.failuresAhead - place;
     return counted(
       circuit,
-      before(circuit.failureCount, seat.failures - place),
-      before(circuit.successCount, seat.successes),
+      before(circuit.failureCount, later),
+      before(circuit.successCount, seat.party.successes),
     );
   }
 
-  /** Moves the circuit to a state; `undefined` where it was closed and has no row. */
   transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
     return this.#moves[to].join(key).answer;
   }
 
-  /** Deletes the circuit. */
-  async reset(key: string): Promise<void> {
-    await this.#table.reset([key]);
+  async claim(key: string): Promise<Admission | undefined> {
+    const seat = this.#claims.join(key);
+    const place = seat.callers;
+    const circuit = await seat.answer;
+    return circuit && { circuit, isAdmitted: seat.callersAhead + place <= circuit.granted };
+  }
+
+  // What follows is rare, and each call differs: nothing to share.
+
+  async readMany(keys: readonly string[]): Promise<Circuit[]> {
+    const found: Circuit[] = [];
+    for (let i = 0; i < keys.length; i += KEYS) {
+      found.push(...await this.#table.read(keys.slice(i, i + KEYS)));
+    }
+    return found;
+  }
+
+  settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
+    return this.#table.settle(key, to, round);
+  }
+
+  force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
+    return this.#table.force(key, force);
+  }
+
+  reset(key: string): Promise<void> {
+    return this.#table.reset([key]);
+  }
+
+  list(options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#table.list(options);
   }
 }
 
 /** The circuit as it was after one call among those that a statement counted. */
 function counted(circuit: Circuit, failureCount: number, successCount: number): Circuit {
-  return {
-    key: circuit.key,
-    state: circuit.state,
-    failureCount,
-    successCount,
-    lastFailureTime: circuit.lastFailureTime,
-    lastStateChange: circuit.lastStateChange,
-  };
+  return { ...circuit, failureCount, successCount };
 }
 
 /** A counter as it was before the last calls were counted; one that is full was full before. */
@@ -93,6 +125,6 @@ function before(count: number, calls: number): number {
   return count === MAX_COUNT ? MAX_COUNT : count - calls;
 }
 
-function tallies(seats: ReadonlyMap<string, Seat<Circuit>>) {
-  return Array.from(seats, ([key, { failures, successes }]) => ({ key, failures, successes }));
+function talliesOf(parties: Parties<Circuit>): Tally[] {
+  return Array.from(parties, ([key, { failures, successes }]) => ({ key, failures, successes }));
 }

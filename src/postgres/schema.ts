@@ -26,6 +26,11 @@ const ADDED_COLUMNS = [
   "probe_count integer not null default 0",
   "probe_expires_at bigint not null default 0",
   "updated_at bigint not null default 0",
+  "recent_failures bigint[] not null default '{}'",
+  "forced_state text",
+  "forced_at bigint",
+  "forced_until bigint",
+  "forced_reason text",
 ];
 
 /**

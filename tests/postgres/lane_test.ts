@@ -123,3 +123,17 @@ Deno.test("Lane refuses calls beyond what may wait, and takes them again once so
   sent[2]!.end();
   await Promise.all(again);
 });
+
+Deno.test("Lane with two statements gives each half of the callers of a hot key", async () => {
+  const { lane, sent } = laneOf({ statements: 2 });
+  const seats = Array.from({ length: 64 }, () => lane.join("hot"));
+  await Promise.resolve();
+  assertEquals(sent.map(({ keys }) => keys), [["hot"], ["hot"]]);
+  const halves = [seats.slice(0, 32), seats.slice(32)].map((half) => half[0]!.party);
+  assertEquals(halves.map(({ callers }) => callers), [32, 32]);
+  assertEquals([seats[0], seats[16], seats[32]].map((seat) => seat!.callersAhead), [0, 16, 0]);
+  sent[1]!.end();
+  assertEquals((await seats[63]!.answer)!.statement, 2);
+  sent[0]!.end();
+  assertEquals((await seats[0]!.answer)!.statement, 1);
+});

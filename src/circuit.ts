@@ -1,0 +1,79 @@
+/** What the floors pass to each other: circuits by the clock that decides, under their stored keys. */
+
+import type { ResolvedListOptions } from "./list_options.ts";
+import type { CircuitState } from "./types.ts";
+
+/** What the rules of half-open need to know of a circuit. */
+export interface Probed {
+  state: CircuitState;
+  lastStateChange: number;
+  /** Probes admitted in the round. */
+  probeCount: number;
+  /** When the lease of the round ends. */
+  probeExpiresAt: number;
+}
+
+/** The state that an operator forced on a circuit. */
+export interface ForcedState {
+  state: "open" | "closed";
+  /** When it was forced. */
+  at: number;
+  /** When it ends by itself, `undefined` for never. */
+  until: number | undefined;
+  reason: string | undefined;
+}
+
+/** A circuit as it is kept. Times are epoch milliseconds of the clock that decides. */
+export interface Circuit extends Probed {
+  key: string;
+  failureCount: number;
+  successCount: number;
+  lastFailureTime: number;
+  /** Grows by one with each real change of state and each round of probes: the fencing token. */
+  version: number;
+  /** What an operator forced, whether or not it is still in force. */
+  forced: ForcedState | undefined;
+  /** When it was like this. */
+  readAt: number;
+}
+
+/** The round of probes that a claim belongs to: what fences its result. */
+export interface Round {
+  version: number;
+  lastStateChange: number;
+}
+
+/** What an operator forces on a circuit. */
+export interface Force {
+  state: "open" | "closed";
+  /** For how long, in milliseconds; `undefined` for no end. */
+  forMs: number | undefined;
+  reason: string | undefined;
+}
+
+/** A circuit after a claim, and whether the caller was admitted as a probe. */
+export interface Admission {
+  circuit: Circuit;
+  isAdmitted: boolean;
+}
+
+/**
+ * Where circuits are kept. Keys are in their stored form; `undefined` stands for a circuit that is
+ * not kept, which is closed with zeros. What is returned may be shared: not to be changed.
+ */
+export interface Circuits {
+  read(key: string): Promise<Circuit | undefined>;
+  /** The circuits that exist among the keys, in no order. */
+  readMany(keys: readonly string[]): Promise<Circuit[]>;
+  recordSuccess(key: string): Promise<Circuit>;
+  recordFailure(key: string): Promise<Circuit>;
+  transition(key: string, to: CircuitState): Promise<Circuit | undefined>;
+  /** Asks for a probe. */
+  claim(key: string): Promise<Admission | undefined>;
+  /** Moves a circuit by the result of a probe, unless its round is over. */
+  settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined>;
+  /** Forces a state, or releases it. */
+  force(key: string, force: Force | undefined): Promise<Circuit | undefined>;
+  reset(key: string): Promise<void>;
+  list(options: ResolvedListOptions): Promise<Circuit[]>;
+}

@@ -1,0 +1,180 @@
+import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import { forcedAt, isRoundDue, vacantProbes } from "../half_open.ts";
+import { compareKeys } from "../key.ts";
+import type { ResolvedListOptions } from "../list_options.ts";
+import type { CircuitRules } from "../options.ts";
+import { type CircuitState, MAX_COUNT } from "../types.ts";
+
+interface Kept extends Omit<Circuit, "key" | "readAt"> {
+  /** When failures were recorded, where only those of a window count. */
+  recentFailures: number[];
+}
+
+/** Circuits in a map: what the statements on the table are held to. */
+export class MemoryCircuits implements Circuits {
+  readonly #kept = new Map<string, Kept>();
+  readonly #rules: CircuitRules;
+  readonly #now: () => number;
+
+  constructor(rules: CircuitRules, now: () => number) {
+    this.#rules = rules;
+    this.#now = () => Math.floor(now());
+  }
+
+  // deno-lint-ignore require-await
+  async read(key: string): Promise<Circuit | undefined> {
+    const kept = this.#kept.get(key);
+    return kept && this.#shown(key, kept);
+  }
+
+  // deno-lint-ignore require-await
+  async readMany(keys: readonly string[]): Promise<Circuit[]> {
+    return keys.filter((key) => this.#kept.has(key)).map((key) =>
+      this.#shown(key, this.#kept.get(key)!)
+    );
+  }
+
+  // deno-lint-ignore require-await
+  async recordSuccess(key: string): Promise<Circuit> {
+    const kept = this.#keep(key);
+    kept.successCount = Math.min(kept.successCount + 1, MAX_COUNT);
+    return this.#shown(key, kept);
+  }
+
+  // deno-lint-ignore require-await
+  async recordFailure(key: string): Promise<Circuit> {
+    const kept = this.#keep(key);
+    kept.failureCount = Math.min(kept.failureCount + 1, MAX_COUNT);
+    kept.lastFailureTime = this.#now();
+    if (this.#rules.failureWindowMs !== undefined) {
+      const capacity = Math.max(this.#rules.failureThreshold ?? 1, 1000);
+      kept.recentFailures = [...this.#inWindow(kept), kept.lastFailureTime]
+        .sort((a, b) => b - a).slice(0, capacity);
+    }
+    return this.#shown(key, kept);
+  }
+
+  // deno-lint-ignore require-await
+  async transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
+    if (to === "closed" && !this.#kept.has(key)) return undefined;
+    const kept = this.#keep(key);
+    const isStraggler = this.#rules.probing !== undefined && to === "open" &&
+      kept.state !== "closed";
+    if (kept.state !== to && !isStraggler && !this.#isForced(kept)) this.#move(kept, to);
+    return this.#shown(key, kept);
+  }
+
+  // deno-lint-ignore require-await
+  async claim(key: string): Promise<Admission | undefined> {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    const now = this.#now();
+    const probing = this.#rules.probing!;
+    const isAdmitted = !this.#isForced(kept) && vacantProbes(kept, now, probing) > 0;
+    if (isAdmitted) {
+      if (isRoundDue(kept, now, probing)) this.#move(kept, "half-open");
+      else kept.probeCount++;
+      kept.probeExpiresAt = now + probing.probeTimeoutMs;
+    }
+    return { circuit: this.#shown(key, kept), isAdmitted };
+  }
+
+  // deno-lint-ignore require-await
+  async settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    const isCurrent = kept.state === "half-open" && kept.version === round.version &&
+      kept.lastStateChange === round.lastStateChange;
+    const isDueToOpen = to === "open" && kept.state === "closed" &&
+      this.#countOf(kept) >= (this.#rules.failureThreshold ?? Infinity);
+    if ((isCurrent || isDueToOpen) && !this.#isForced(kept)) this.#move(kept, to);
+    return this.#shown(key, kept);
+  }
+
+  // deno-lint-ignore require-await
+  async force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
+    if (force === undefined && !this.#kept.has(key)) return undefined;
+    const kept = this.#keep(key);
+    const now = this.#now();
+    if (force !== undefined || this.#isForced(kept)) kept.version++;
+    kept.forced = force && {
+      state: force.state,
+      at: now,
+      until: force.forMs === undefined ? undefined : now + force.forMs,
+      reason: force.reason,
+    };
+    return this.#shown(key, kept);
+  }
+
+  // deno-lint-ignore require-await
+  async reset(key: string): Promise<void> {
+    this.#kept.delete(key);
+  }
+
+  // deno-lint-ignore require-await
+  async list({ state, after, limit }: ResolvedListOptions): Promise<Circuit[]> {
+    return Array.from(this.#kept, ([key, kept]) => this.#shown(key, kept))
+      .filter((each) =>
+        state === undefined || (forcedAt(each.forced, each.readAt)?.state ?? each.state) === state
+      )
+      .filter((each) => after === undefined || compareKeys(each.key, after) > 0)
+      .sort((a, b) => compareKeys(a.key, b.key))
+      .slice(0, limit);
+  }
+
+  #keep(key: string): Kept {
+    let kept = this.#kept.get(key);
+    if (kept === undefined) {
+      kept = {
+        state: "closed",
+        failureCount: 0,
+        successCount: 0,
+        lastFailureTime: 0,
+        lastStateChange: 0,
+        version: 0,
+        probeCount: 0,
+        probeExpiresAt: 0,
+        forced: undefined,
+        recentFailures: [],
+      };
+      this.#kept.set(key, kept);
+    }
+    return kept;
+  }
+
+  /** A real change of state, or a new round of probes. */
+  #move(kept: Kept, to: CircuitState): void {
+    const now = this.#now();
+    kept.state = to;
+    kept.lastStateChange = now;
+    kept.version++;
+    if (to !== "open") kept.successCount = 0;
+    if (to === "closed") {
+      kept.failureCount = 0;
+      kept.recentFailures = [];
+    }
+    const { probing } = this.#rules;
+    const isRound = to === "half-open" && probing !== undefined;
+    kept.probeCount = isRound ? 1 : 0;
+    kept.probeExpiresAt = isRound ? now + probing.probeTimeoutMs : 0;
+  }
+
+  #isForced(kept: Kept): boolean {
+    return forcedAt(kept.forced, this.#now()) !== undefined;
+  }
+
+  #inWindow(kept: Kept): number[] {
+    const now = this.#now();
+    return kept.recentFailures.filter((at) => Math.abs(now - at) < this.#rules.failureWindowMs!);
+  }
+
+  #countOf(kept: Kept): number {
+    return this.#rules.failureWindowMs === undefined
+      ? kept.failureCount
+      : this.#inWindow(kept).length;
+  }
+
+  #shown(key: string, kept: Kept): Circuit {
+    return { ...kept, key, failureCount: this.#countOf(kept), readAt: this.#now() };
+  }
+}
