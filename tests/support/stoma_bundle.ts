@@ -11,7 +11,8 @@ import { join } from "node:path";
 import { GuardedFolder } from "./guarded_folder.ts";
 
 const NAME = "@homegrower-club/stoma";
-const PACKAGE = `npm:${NAME}@0.1.0-rc.5`;
+/** The package, in the version that is tested against. */
+export const PACKAGE: string = `npm:${NAME}@0.1.0-rc.5`;
 const CONFIG = {
   nodeModulesDir: "none",
   lock: false,

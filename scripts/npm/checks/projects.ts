@@ -1,0 +1,218 @@
+/**
+ * Runs programs in projects that have the package installed from its tarball.
+ *
+ * @module
+ */
+
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { describeExports } from "../../../tests/npm/exports.ts";
+import { connect, createDatabase } from "../../../tests/support/database.ts";
+import { bundleStoma } from "../../../tests/support/stoma.ts";
+import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts";
+import { ROOT } from "../../workspace.ts";
+import { type Manifest, specifierOf } from "../manifest.ts";
+import { toJavaScript, toScript, transplant } from "../transplant.ts";
+import type { Lane } from "./lane.ts";
+import { ensure, type Report, type Result, resultOf } from "./report.ts";
+import { runProgram, type Runtime } from "./runtimes.ts";
+
+const STOMA = "@homegrower-club/stoma";
+const TYPE_PACKAGES = ["@types/node@26.6.6", "typescript@7.0.2"];
+const PROGRAMS = ["conformance", "entries", "gateway", "quick_start"];
+
+/** What all runs in projects share. */
+export interface Ground {
+  readonly lane: Lane;
+  readonly manifest: Manifest;
+  readonly tarball: string;
+  /** The administrator's connection string. */
+  readonly database: string;
+  readonly report: Report;
+}
+
+/** Imports every entry point in a project that has nothing but the package. */
+export async function checkEntries(ground: Ground, runtimes: readonly Runtime[]): Promise<void> {
+  const { lane, manifest, tarball, report } = ground;
+  const project = await lane.project("plain", [tarball]);
+  await transplant(manifest, [programPath("entries")], project);
+  const expected: Record<string, string[]> = {};
+  for (const [specifier, source] of await importSources(manifest)) {
+    expected[specifier] = describeExports(source);
+  }
+  for (const runtime of runtimes) {
+    await report.group(
+      `${runtime.name}, every entry point`,
+      () =>
+        runProgram(lane, runtime, project, [
+          toScript(programPath("entries")),
+          manifest.name,
+          JSON.stringify(expected),
+        ]),
+    );
+  }
+}
+
+/** Runs the conformance suite, the gateway and the quick starts on a real server. */
+export async function checkOnDatabase(
+  ground: Ground,
+  runtimes: readonly Runtime[],
+): Promise<void> {
+  const { lane, manifest, tarball, report } = ground;
+  const project = await lane.project("drivers", [
+    tarball,
+    ...["pg", "@types/pg", "postgres", "bun-types"].map((name) =>
+      withoutScheme(manifest.imports[name]!)
+    ),
+    withoutScheme(STOMA_PACKAGE),
+    ...TYPE_PACKAGES,
+  ]);
+  await transplant(manifest, PROGRAMS.map(programPath), project);
+  await using stoma = await bundleStoma();
+  await repairStoma(project, stoma.gatewayPath);
+  await report.group("Quick starts", () => checkQuickStartTypes(lane, project));
+
+  const required = await transplantRequiring(manifest, project);
+  for (const runtime of runtimes) {
+    for (const driver of runtime.drivers) {
+      for (const program of ["conformance", "gateway"]) {
+        await report.group(`${runtime.name}, ${driver}, ${program}`, async () => {
+          await using database = await createDatabase(ground.database);
+          const args = [toScript(programPath(program)), driver, database.url, stoma.gatewayPath];
+          return await runProgram(lane, runtime, project, args);
+        });
+      }
+    }
+    await report.group(`${runtime.name}, conformance of what is required`, async () => {
+      await using database = await createDatabase(ground.database);
+      const args = [
+        `${required}/${toScript(programPath("conformance"))}`,
+        "postgres",
+        database.url,
+      ];
+      return await runProgram(lane, runtime, project, args);
+    });
+    await report.group(
+      `${runtime.name}, quick start`,
+      () => checkQuickStart(ground, runtime, project),
+    );
+  }
+}
+
+/** The modules that the package is compiled from, by the specifiers of its entry points. */
+async function importSources(manifest: Manifest): Promise<[specifier: string, module: object][]> {
+  return await Promise.all(
+    Object.entries(manifest.exports).map(async ([entry, path]) =>
+      [specifierOf(manifest, entry), await import(new URL(path, ROOT).href)] as [string, object]
+    ),
+  );
+}
+
+/**
+ * Copies the conformance suite such that it uses the scripts for `require` instead of the modules,
+ * and returns the folder of the copy.
+ */
+async function transplantRequiring(manifest: Manifest, project: string): Promise<string> {
+  const folder = `${project}/required`;
+  const files = new Map<string, string>();
+  for (const [specifier, source] of await importSources(manifest)) {
+    const file = `${folder}/entry_${files.size}.mjs`;
+    await Deno.mkdir(folder, { recursive: true });
+    await Deno.writeTextFile(
+      file,
+      'import { createRequire } from "node:module";\n' +
+        `const library = createRequire(import.meta.url)(${JSON.stringify(specifier)});\n` +
+        `export const { ${Object.keys(source).join(", ")} } = library;\n`,
+    );
+    files.set(specifier, pathToFileURL(file).href);
+  }
+  await transplant(
+    manifest,
+    [programPath("conformance")],
+    folder,
+    (specifier) => files.get(specifier)!,
+  );
+  return folder;
+}
+
+/** Runs the quick start that the README has for a runtime, and looks at what it left behind. */
+async function checkQuickStart(
+  { lane, database: admin }: Ground,
+  runtime: Runtime,
+  project: string,
+): Promise<Result[]> {
+  await using database = await createDatabase(admin);
+  const [name = ""] = runtime.name.toLowerCase().split(" ");
+  const source = quickStart(name);
+  let text = await Deno.readTextFile(new URL(`tests/examples/${source}`, ROOT));
+  const isNode = name === "node";
+  // Node 20 does not take types away by itself; the others run the file as it is.
+  if (isNode) text = toJavaScript(text, source);
+  const file = `${project}/${isNode ? toScript(source) : source}`;
+  await Deno.writeTextFile(file, text);
+  const args = [toScript(programPath("quick_start")), file, STOMA];
+  const results = await runProgram(lane, runtime, project, args, { DATABASE_URL: database.url });
+  return [
+    ...results,
+    await resultOf("the circuit is open in the database", async () => {
+      await using sql = connect(database.url);
+      const rows = await sql`select state from stoma_circuit_breakers`;
+      ensure(
+        rows.length === 1 && rows[0]?.state === "open",
+        `received ${JSON.stringify(rows)}`,
+      );
+    }),
+  ];
+}
+
+/** Compiles the quick starts with the types of everything that they import. */
+async function checkQuickStartTypes(lane: Lane, project: string): Promise<Result[]> {
+  const results: Result[] = [];
+  for (const [name, types] of Object.entries({ node: "node", bun: "bun-types", deno: undefined })) {
+    const file = quickStart(name);
+    await Deno.copyFile(new URL(`tests/examples/${file}`, ROOT), `${project}/${file}`);
+    const compilerOptions = {
+      strict: true,
+      noEmit: true,
+      target: "es2022",
+      module: "esnext",
+      moduleResolution: "bundler",
+      types: [types],
+      // Those of others are their affair.
+      skipLibCheck: true,
+    };
+    const config = `${project}/tsconfig.${name}.json`;
+    await Deno.writeTextFile(config, JSON.stringify({ compilerOptions, files: [file] }));
+    const command = types === undefined
+      ? [Deno.execPath(), "check", "--quiet", "--no-lock", "--node-modules-dir=manual", file]
+      : ["node", `${project}/node_modules/typescript/bin/tsc`, "-p", config];
+    results.push(await resultOf(`${file} compiles`, () => lane.runOk(command, project)));
+  }
+  return results;
+}
+
+/**
+ * Makes the installed gateway importable: it is published with the `exports` of its sources, and
+ * what it does export imports files by names that no runtime resolves.
+ */
+async function repairStoma(project: string, bundle: string): Promise<void> {
+  const folder = `${project}/node_modules/${STOMA}`;
+  const packageJson = JSON.parse(await Deno.readTextFile(`${folder}/package.json`));
+  packageJson.exports = packageJson.publishConfig.exports;
+  await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify(packageJson));
+  await Deno.copyFile(bundle, `${folder}/dist/index.js`);
+}
+
+function quickStart(runtime: string): string {
+  return `${runtime}_quick_start.ts`;
+}
+
+function withoutScheme(specifier: string): string {
+  return specifier.replace(/^npm:/, "");
+}
+
+function programPath(name: string): string {
+  return `tests/npm/${name}.ts`;
+}
+
+/** The folder that `deno task build:npm` builds in. */
+export const PACKAGE: string = fileURLToPath(new URL("npm", ROOT));

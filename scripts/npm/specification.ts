@@ -1,0 +1,103 @@
+/**
+ * What the npm package consists of, whichever compiler builds it.
+ *
+ * @module
+ */
+
+import { ROOT } from "../workspace.ts";
+import { DOCUMENTS, DRIVERS, type Manifest, METADATA } from "./manifest.ts";
+import { closureOf } from "./modules.ts";
+
+/** The npm package, described. */
+export interface Specification {
+  /** The content of package.json. */
+  readonly packageJson: PackageJson;
+  /** Every file, as a path below the package's folder, sorted. */
+  readonly files: readonly string[];
+  /** The modules that it is compiled from, as paths below the root. */
+  readonly modules: readonly string[];
+}
+
+/** A package.json as this package has it. */
+export interface PackageJson {
+  readonly name: string;
+  readonly version: string;
+  readonly main: string;
+  readonly exports: Readonly<Record<string, Conditions | string>>;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly [field: string]: unknown;
+}
+
+/** How one entry point is found. */
+export interface Conditions {
+  readonly import: { readonly types: string; readonly default: string };
+  readonly require: { readonly types: string; readonly default: string };
+}
+
+/** The package.json in a folder of compiled modules says what kind of modules they are. */
+export const MODULE_KINDS: Readonly<Record<string, "module" | "commonjs">> = {
+  esm: "module",
+  script: "commonjs",
+};
+
+/** Works out what the package consists of. */
+export async function specify(manifest: Manifest): Promise<Specification> {
+  const modules = await closureOf(ROOT, Object.values(manifest.exports));
+  const files = ["package.json", ...DOCUMENTS];
+  for (const folder of Object.keys(MODULE_KINDS)) {
+    files.push(`${folder}/package.json`);
+    for (const path of modules) files.push(...compiled(folder, path));
+  }
+  return { packageJson: packageJson(manifest), files: files.toSorted(), modules };
+}
+
+function packageJson(manifest: Manifest): PackageJson {
+  const entries = Object.entries(manifest.exports);
+  const main = conditions(manifest.exports["."] ?? "");
+  return {
+    name: manifest.name,
+    version: manifest.version,
+    ...METADATA,
+    license: manifest.license,
+    type: "commonjs",
+    sideEffects: false,
+    main: main.require.default,
+    module: main.import.default,
+    types: main.require.types,
+    exports: {
+      ...Object.fromEntries(entries.map(([entry, path]) => [entry, conditions(path)])),
+      "./package.json": "./package.json",
+    },
+    // For TypeScript with `moduleResolution: node10`, which does not read `exports`.
+    typesVersions: {
+      "*": Object.fromEntries(
+        entries.filter(([entry]) => entry !== ".").map(([entry, path]) => [
+          entry.slice("./".length),
+          [conditions(path).require.types],
+        ]),
+      ),
+    },
+    files: [...Object.keys(MODULE_KINDS), ...DOCUMENTS],
+    peerDependencies: DRIVERS,
+    peerDependenciesMeta: Object.fromEntries(
+      Object.keys(DRIVERS).map((name) => [name, { optional: true }]),
+    ),
+    publishConfig: { access: "public" },
+  };
+}
+
+function conditions(path: string): Conditions {
+  const [esm, esmTypes] = compiled("./esm", path);
+  const [script, scriptTypes] = compiled("./script", path);
+  // The first condition that matches wins, and a compiler matches "default" as well.
+  return {
+    import: { types: esmTypes, default: esm },
+    require: { types: scriptTypes, default: script },
+  };
+}
+
+/** What a module becomes: a script and its declarations. */
+function compiled(folder: string, path: string): [script: string, declarations: string] {
+  const name = `${folder}/${path.replace(/^\.\//, "").replace(/\.ts$/, "")}`;
+  return [`${name}.js`, `${name}.d.ts`];
+}

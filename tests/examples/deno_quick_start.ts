@@ -1,0 +1,20 @@
+import { migrate, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
+import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
+import { circuitBreaker, createGateway } from "@homegrower-club/stoma";
+import postgres from "postgres";
+
+const client = fromPostgresJs(postgres(Deno.env.get("DATABASE_URL")!));
+await migrate(client); // creates or upgrades the table; safe at every start of every instance
+
+const store = new PostgresCircuitBreakerStore(client);
+const gateway = createGateway({
+  routes: [{
+    path: "/payments/*",
+    pipeline: {
+      policies: [circuitBreaker({ failureThreshold: 5, resetTimeoutMs: 30_000, store })],
+      upstream: { type: "url", target: Deno.env.get("PAYMENTS_URL")! },
+    },
+  }],
+});
+
+export default { fetch: gateway.app.fetch }; // deno serve --allow-env --allow-net main.ts

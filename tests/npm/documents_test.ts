@@ -1,0 +1,44 @@
+import { assert, assertEquals } from "@std/assert";
+import { readManifest } from "../../scripts/npm/manifest.ts";
+import { specify } from "../../scripts/npm/specification.ts";
+import { ROOT } from "../../scripts/workspace.ts";
+
+const QUICK_STARTS = { "### Deno": "deno", "### Node": "node", "### Bun": "bun" };
+
+Deno.test("the README's quick starts are the files that the tests of the package run", async () => {
+  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  for (const [heading, name] of Object.entries(QUICK_STARTS)) {
+    const section = readme.slice(readme.indexOf(`\n${heading}`));
+    const [, block] = /^```ts ignore\n([^]*?)^```$/m.exec(section) ?? [];
+    const file = new URL(`tests/examples/${name}_quick_start.ts`, ROOT);
+    assertEquals(block, await Deno.readTextFile(file), heading);
+  }
+});
+
+Deno.test("every entry point says what it is for", async () => {
+  for (const [entry, path] of Object.entries((await readManifest()).exports)) {
+    const source = await Deno.readTextFile(new URL(path, ROOT));
+    const [comment = ""] = /^\/\*\*[^]*?\*\//.exec(source) ?? [];
+    assert(comment.includes(" * @module"), `${entry} has no doc comment with @module`);
+    assert(comment.includes(" * @example"), `${entry} has no example`);
+  }
+});
+
+Deno.test("JSR gets the modules that the entry points reach, the documents, and nothing else", async () => {
+  const { modules } = await specify(await readManifest());
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  assert(success, output);
+  const published = [...output.matchAll(/^ *(file:\/\/\S+) \(.+\)$/gm)].map(([, url = ""]) =>
+    url.slice(ROOT.href.length)
+  );
+  assertEquals(
+    published.toSorted(),
+    [...modules, "CHANGELOG.md", "LICENSE", "README.md", "deno.json"].toSorted(),
+  );
+});

@@ -1,0 +1,90 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { addLibraries } from "../../scripts/npm/declarations.ts";
+import { readManifest } from "../../scripts/npm/manifest.ts";
+import { closureOf, importsOf, replaceImports } from "../../scripts/npm/modules.ts";
+import { toJavaScript, transplant } from "../../scripts/npm/transplant.ts";
+import { ROOT } from "../../scripts/workspace.ts";
+import { GuardedFolder } from "../support/guarded_folder.ts";
+
+const PROGRAM = `// import "./comment.ts";
+import { a } from "./a.ts";
+import type { B } from '../b.ts';
+export * from "./a.ts";
+export type { C } from "./c.ts";
+const text = 'import "./text.ts"';
+const lazy = () => import("./lazy.ts");
+`;
+
+Deno.test("importsOf() finds every specifier and nothing that looks like one", () => {
+  const found = importsOf(PROGRAM);
+  assertEquals(found.map(({ specifier }) => specifier), [
+    "./a.ts",
+    "../b.ts",
+    "./a.ts",
+    "./c.ts",
+    "./lazy.ts",
+  ]);
+  for (const { specifier, start } of found) {
+    assertEquals(PROGRAM.slice(start, start + specifier.length), specifier);
+  }
+});
+
+Deno.test("importsOf() finds what a script requires", () => {
+  assertEquals(
+    importsOf('"use strict";\nconst a_js_1 = require("./a.js");\n').map((it) => it.specifier),
+    ["./a.js"],
+  );
+});
+
+Deno.test("replaceImports() leaves the rest of the text alone", () => {
+  const replaced = replaceImports(
+    PROGRAM,
+    (specifier) => specifier === "./a.ts" ? "a" : undefined,
+  );
+  assertEquals(replaced, PROGRAM.replaceAll('from "./a.ts"', 'from "a"'));
+});
+
+Deno.test("closureOf() follows imports of types as well", async () => {
+  const found = await closureOf(ROOT, ["./src/adapters/pglite.ts"]);
+  assertEquals(found.includes("src/types.ts"), true);
+  assertEquals(found.includes("src/store.ts"), false);
+  assertEquals(found, found.toSorted());
+});
+
+Deno.test("addLibraries() names the libraries of what declarations use, not of what they say", () => {
+  assertEquals(
+    addLibraries("export declare const a: number;\n"),
+    "export declare const a: number;\n",
+  );
+  assertEquals(
+    addLibraries("/** AsyncDisposable */\nexport {};\n"),
+    "/** AsyncDisposable */\nexport {};\n",
+  );
+  const declarations = "export declare class A { [Symbol.asyncDispose](): Promise<void>; }\n";
+  assertEquals(
+    addLibraries(declarations),
+    `/// <reference lib="esnext.disposable" />\n${declarations}`,
+  );
+});
+
+Deno.test("toJavaScript() leaves no types and no syntax that Node 20 lacks", () => {
+  const script = toJavaScript(
+    'import type { A } from "./a.ts";\nawait using a: A = open();\n',
+    "a.ts",
+  );
+  assertEquals(/await using|: A|a\.ts/.test(script), false, script);
+});
+
+Deno.test("transplant() has programs use the package, and refuses what it does not export", async () => {
+  await using folder = await GuardedFolder.create();
+  const manifest = await readManifest();
+  await transplant(manifest, ["tests/npm/conformance.ts"], folder.path);
+  const backend = await Deno.readTextFile(`${folder.path}/tests/conformance/sql_backend.mjs`);
+  assertEquals(importsOf(backend).map(({ specifier }) => specifier), [manifest.name]);
+  await assertRejects(
+    () => transplant(manifest, ["tests/local/clock_test.ts"], folder.path),
+    Error,
+    "Cannot test the package: tests/local/clock_test.ts imports what is not exported, received " +
+      "src/local/clock.ts",
+  );
+});
