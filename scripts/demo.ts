@@ -10,6 +10,7 @@
 import { bundleStoma } from "../tests/support/stoma.ts";
 import { type DemoDatabase, openDatabase } from "./demo/database.ts";
 import { GatewayProcess } from "./demo/gateway_process.ts";
+import type { BreakerSettings } from "./demo/messages.ts";
 import { tell } from "./demo/story.ts";
 import { Timeline } from "./demo/timeline.ts";
 import { Upstream } from "./demo/upstream.ts";
@@ -22,9 +23,12 @@ const USAGE = `Usage: deno task demo [--store=postgres|memory]
 const INTERRUPTED = 130;
 const CIRCUIT = "orders";
 const GATEWAYS = ["gateway-1", "gateway-2", "gateway-3"];
-const BREAKER = { failureThreshold: 5, resetTimeoutMs: 2_000, halfOpenMax: 1 };
-// Each gateway counts the probes it has in flight for itself, so each may send one.
-const MAX_PROBES = GATEWAYS.length * BREAKER.halfOpenMax;
+const BREAKER: BreakerSettings = {
+  failureThreshold: 5,
+  resetTimeoutMs: 2_000,
+  halfOpenMax: 1,
+  probeTimeoutMs: 3_000,
+};
 
 /** Starts everything, tells the story, and ends everything again, whatever happens. */
 async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Promise<void> {
@@ -70,7 +74,6 @@ async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Pr
     upstream,
     gateways,
     breaker: BREAKER,
-    maxProbes: MAX_PROBES,
     peek: database && (() => database.peek(CIRCUIT)),
   });
 }
@@ -80,8 +83,8 @@ function conclude(timeline: Timeline, shared: boolean): number {
   timeline.heading("Result");
   if (timeline.refuted.length === 0) {
     console.log(
-      `Shown in ${timeline.elapsed}: what one gateway learned, all ${GATEWAYS.length} knew. ` +
-        `${timeline.claims} of ${timeline.claims} claims were true.`,
+      `Shown in ${timeline.elapsed}: what one gateway learned, all ${GATEWAYS.length} knew, and one ` +
+        `probe was enough for all. ${timeline.claims} of ${timeline.claims} claims were true.`,
     );
     return 0;
   }

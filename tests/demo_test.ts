@@ -43,8 +43,14 @@ Deno.test("demo shows the shared circuit and leaves nothing in the database", as
   await using database = await createDatabase();
   const { code, stdout, stderr } = await output(demo([], { DATABASE_URL: database.url }));
   assertEquals(code, 0, stdout + stderr);
-  assertMatch(stdout, /\nShown in .* 9 of 9 claims were true\.\n$/);
+  assertMatch(stdout, /\nShown in .* 10 of 10 claims were true\.\n$/);
   assert(!stdout.includes("FALSE"), stdout);
+  // One of the three sends the probe, which alone closes the circuit.
+  const [, prober] = /(gateway-\d) +sends a probe/.exec(stdout) ?? [];
+  assertEquals(stdout.match(/gateway-\d +turns the circuit from half-open to closed/g), [
+    `${prober}  turns the circuit from half-open to closed`,
+  ]);
+  assertEquals(stdout.match(/sends a probe/g)?.length, 1);
   assertEquals(await schemasOf(database.url), []);
 });
 
@@ -53,7 +59,7 @@ Deno.test("demo fails where gateways share nothing", async () => {
   assertEquals(code, 1, stdout + stderr);
   assertMatch(stdout, /FALSE +every gateway refuses with 503/);
   assertMatch(stdout, /FALSE +the upstream is spared/);
-  assertMatch(stdout, /\nNOT shown: [23] of 7 claims were false:\n/);
+  assertMatch(stdout, /\nNOT shown: [345] of 8 claims were false:\n/);
 });
 
 Deno.test("demo fails without a database", async () => {

@@ -12,7 +12,7 @@ import { PostgresCircuitBreakerStore } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { loadStoma } from "../../tests/support/stoma.ts";
 import { lines } from "./lines.ts";
-import type { GatewayMessage, GatewaySettings } from "./messages.ts";
+import { GATEWAY_HEADER, type GatewayMessage, type GatewaySettings } from "./messages.ts";
 
 function tell(message: GatewayMessage): void {
   console.log(JSON.stringify(message));
@@ -22,7 +22,9 @@ function tell(message: GatewayMessage): void {
 function openStore(settings: GatewaySettings) {
   if (settings.database === undefined) return undefined;
   const sql = postgres(settings.database.url, { max: 4, onnotice: () => {} });
-  const store = new PostgresCircuitBreakerStore(fromPostgresJs(sql), settings.database.table);
+  const client = fromPostgresJs(sql);
+  const { table } = settings.database;
+  const store = new PostgresCircuitBreakerStore(client, table, settings.breaker);
   return {
     store,
     async [Symbol.asyncDispose]() {
@@ -47,7 +49,11 @@ async function serve(settings: GatewaySettings, over: () => Promise<void>): Prom
           store: opened?.store,
           onStateChange: (_key, from, to) => tell({ type: "change", from, to }),
         })],
-        upstream: { type: "url", target: settings.upstreamUrl },
+        upstream: {
+          type: "url",
+          target: settings.upstreamUrl,
+          headers: { [GATEWAY_HEADER]: settings.name },
+        },
       },
     }],
   });

@@ -1,11 +1,15 @@
 import type { CircuitState } from "../../mod.ts";
 
-/** The breaker's settings, under the names of Stoma's policy. */
+/** The breaker's settings, which the policy and the store are both given. */
 export interface BreakerSettings {
   failureThreshold: number;
   resetTimeoutMs: number;
   halfOpenMax: number;
+  probeTimeoutMs: number;
 }
+
+/** The header that tells the upstream which gateway a request came through. */
+export const GATEWAY_HEADER = "x-gateway";
 
 /** What a gateway process needs to know: the one line it reads. */
 export interface GatewaySettings {

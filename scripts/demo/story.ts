@@ -1,4 +1,5 @@
 import type { CircuitBreakerSnapshot } from "../../mod.ts";
+import { Crowd } from "./crowd.ts";
 import type { Answer, GatewayProcess } from "./gateway_process.ts";
 import type { BreakerSettings } from "./messages.ts";
 import type { Timeline } from "./timeline.ts";
@@ -15,8 +16,6 @@ export interface Stage {
   upstream: Upstream;
   gateways: readonly GatewayProcess[];
   breaker: BreakerSettings;
-  /** How many probes all gateways together may send when the reset timeout is over. */
-  maxProbes: number;
   /** Reads the circuit from the database; absent when the gateways share nothing. */
   peek?: () => Promise<CircuitBreakerSnapshot>;
 }
@@ -32,7 +31,9 @@ export async function tell(stage: Stage): Promise<void> {
   await healthy(stage);
   await oneGatewayLearns(stage);
   await allGatewaysKnow(stage);
-  await recovery(stage);
+  const crowd = new Crowd(stage.upstream);
+  await oneGatewayProbes(stage, crowd);
+  await allRecover(stage, crowd);
 }
 
 async function healthy(stage: Stage): Promise<void> {
@@ -75,17 +76,16 @@ async function allGatewaysKnow(stage: Stage): Promise<void> {
   const before = upstream.received;
   const waves = await sendToAll(stage, SPARED_REQUESTS);
   timeline.claim(
-    waves.every(({ answers }) => answers.every(isRefused)),
+    waves.every(({ answers }) => answers.every(({ status }) => status === 503)),
     "every gateway refuses with 503, also those that never saw a failure",
     statuses(waves),
   );
-  const retryAfters = waves.flatMap(({ answers }) => answers.filter(isRefused))
-    .map(({ retryAfter }) => retryAfter ?? NaN);
   const longest = Math.ceil(resetTimeoutMs / 1000);
+  const refusals = waves.flatMap(({ answers }) => answers.filter(({ status }) => status === 503));
   timeline.claim(
-    retryAfters.length > 0 && retryAfters.every((wait) => wait >= 1 && wait <= longest),
+    refusals.length > 0 && refusals.every((answer) => isRefused(answer, longest)),
     `every refusal says how many seconds to wait, never more than ${longest}`,
-    `Retry-After ${[...new Set(retryAfters)].join(", ")}`,
+    `Retry-After ${retryAfters(refusals)}`,
   );
   timeline.claim(
     upstream.received === before,
@@ -94,22 +94,40 @@ async function allGatewaysKnow(stage: Stage): Promise<void> {
   );
 }
 
-async function recovery(stage: Stage): Promise<void> {
-  const { timeline, upstream, gateways, maxProbes } = stage;
-  timeline.heading("The upstream recovers");
+async function oneGatewayProbes(stage: Stage, crowd: Crowd): Promise<void> {
+  const { timeline, upstream, gateways, breaker: { halfOpenMax, probeTimeoutMs } } = stage;
+  timeline.heading("The upstream comes back, slowly");
   upstream.failing = false;
-  timeline.event("upstream", "answers 200 from now on");
-  const before = upstream.received;
-  const { refused, served } = await untilServed(stage);
-  timeline.event("demo", `${refused} requests refused until the reset timeout was over`);
-  const probes = served.filter(({ answer }) => answer.state !== "closed");
-  for (const { gateway } of probes) timeline.event(gateway.name, "sent a probe, which succeeded");
-  const reached = upstream.received - before;
+  timeline.event("upstream", "answers 200 from now on, but takes its time");
+  await untilProbed(stage, crowd);
+  const before = crowd.answers.length;
+  timeline.event("demo", `${before} requests refused until the reset timeout was over`);
+  for (const { gateway } of upstream.held) {
+    timeline.event(gateway, "sends a probe, which waits for its answer");
+  }
+  const waiting = gateways.length * SPARED_REQUESTS;
+  await crowd.send(gateways, SPARED_REQUESTS);
+  const answers = crowd.answers.slice(before);
+  const probes = upstream.held.map(({ gateway }) => gateway);
   timeline.claim(
-    probes.length >= 1 && probes.length <= maxProbes && reached === served.length,
-    `it took ${probes.length} of at most ${maxProbes} probes to find out`,
-    `${probes.length} probes, ${served.length} served, ${reached} requests reached the upstream`,
+    probes.length === halfOpenMax,
+    `all gateways together send exactly ${halfOpenMax} probe`,
+    `${probes.length} probes: ${probes.join(", ")}`,
   );
+  const longest = Math.ceil(probeTimeoutMs / 1000);
+  timeline.claim(
+    answers.length === waiting && answers.every((answer) => isRefused(answer, longest)),
+    `the others wait: ${waiting} more requests get 503 and Retry-After of at most ${longest}`,
+    `${summary(answers)}, Retry-After ${retryAfters(answers)}`,
+  );
+}
+
+async function allRecover(stage: Stage, crowd: Crowd): Promise<void> {
+  const { timeline, gateways } = stage;
+  timeline.heading("The probe gets its answer");
+  const before = crowd.answers.length;
+  await crowd.disperse();
+  timeline.event("upstream", `answers what waited: ${summary(crowd.answers.slice(before))}`);
   const waves = await sendToAll(stage, HEALTHY_REQUESTS);
   timeline.claim(
     waves.every(({ answers }) => answers.every(isServed)),
@@ -129,21 +147,17 @@ async function recovery(stage: Stage): Promise<void> {
  * Asks all gateways at once, round after round, until one lets a request through. All of them asking
  * together is the moment in which too many probes would show.
  */
-async function untilServed(stage: Stage) {
-  const deadline = performance.now() + stage.breaker.resetTimeoutMs + RECOVERS_WITHIN_MS;
-  let refused = 0;
+async function untilProbed(stage: Stage, crowd: Crowd): Promise<void> {
+  const { upstream, gateways, breaker } = stage;
+  const deadline = performance.now() + breaker.resetTimeoutMs + RECOVERS_WITHIN_MS;
   while (performance.now() < deadline) {
-    const round = await Promise.all(
-      stage.gateways.map(async (gateway) => ({ gateway, answer: await gateway.request() })),
-    );
-    const served = round.filter(({ answer }) => answer.status === 200);
-    refused += round.filter(({ answer }) => isRefused(answer)).length;
-    if (served.length > 0) return { refused, served };
+    await crowd.send(gateways, 1);
+    if (upstream.held.length > 0) return;
     await new Promise((resolve) => setTimeout(resolve, ROUND_EVERY_MS));
   }
   throw new Error(
     `Cannot show the recovery: no gateway let a request through within ` +
-      `${RECOVERS_WITHIN_MS} ms after the reset timeout, received ${refused} refusals`,
+      `${RECOVERS_WITHIN_MS} ms after the reset timeout, received ${summary(crowd.answers)}`,
   );
 }
 
@@ -171,8 +185,13 @@ function isServed({ status, state }: Answer): boolean {
   return status === 200 && state === "closed";
 }
 
-function isRefused({ status }: Answer): boolean {
-  return status === 503;
+/** Whether a request was turned away, with a time to come back that is at most so many seconds off. */
+function isRefused({ status, retryAfter = NaN }: Answer, longest: number): boolean {
+  return status === 503 && retryAfter >= 1 && retryAfter <= longest;
+}
+
+function retryAfters(answers: readonly Answer[]): string {
+  return [...new Set(answers.map(({ retryAfter }) => retryAfter ?? "none"))].join(", ");
 }
 
 function statuses(waves: readonly Wave[]): string {

@@ -1,0 +1,75 @@
+/**
+ * The real Stoma gateway with its unmodified policy, in a process of its own. Its first line of input
+ * is its settings, each further one a wave of requests to send. It ends with its input, so that it
+ * never outlives its test.
+ */
+
+import { PostgresCircuitBreakerStore } from "../../mod.ts";
+import { lines } from "../../scripts/demo/lines.ts";
+import { openPostgresJs } from "../support/clients.ts";
+import { loadStoma, type StomaGateway } from "../support/stoma.ts";
+import {
+  type Answer,
+  GATEWAY_HEADER,
+  type GatewayMessage,
+  type GatewaySettings,
+  type Wave,
+} from "./messages.ts";
+
+function tell(message: GatewayMessage): void {
+  console.log(JSON.stringify(message));
+}
+
+async function request({ app }: StomaGateway): Promise<Answer> {
+  const response = await app.request("/orders", {
+    headers: { "x-stoma-debug": "x-stoma-circuit-state" },
+  });
+  await response.body?.cancel();
+  return {
+    status: response.status,
+    retryAfter: response.headers.get("retry-after"),
+    state: response.headers.get("x-stoma-circuit-state"),
+  };
+}
+
+async function serve(settings: GatewaySettings, waves: AsyncIterable<string>): Promise<void> {
+  const { circuitBreaker, createGateway } = await loadStoma(settings.stomaPath);
+  await using driver = await openPostgresJs(settings.databaseUrl, { max: 4 });
+  const breaker = { ...settings.breaker, key: () => settings.circuit };
+  const options = settings.isShared ? breaker : {};
+  await using store = new PostgresCircuitBreakerStore(driver.client, undefined, options);
+  const gateway = createGateway({
+    debugHeaders: true,
+    routes: [{
+      path: "/*",
+      pipeline: {
+        policies: [circuitBreaker({ ...breaker, store })],
+        upstream: {
+          type: "url",
+          target: settings.upstreamUrl,
+          headers: { [GATEWAY_HEADER]: settings.name },
+        },
+      },
+    }],
+  });
+  await store.peek(settings.circuit); // is connected before the first wave
+  tell({ type: "ready" });
+  for await (const line of waves) {
+    const { requests }: Wave = JSON.parse(line);
+    for (let sent = 0; sent < requests; sent++) {
+      request(gateway).then((answer) => tell({ type: "answer", answer }));
+    }
+  }
+}
+
+if (import.meta.main) {
+  const input = lines(Deno.stdin.readable);
+  const { value, done } = await input.next();
+  if (!done) {
+    const settings: GatewaySettings = JSON.parse(value);
+    const machineNow = Date.now;
+    Date.now = () => machineNow() + settings.skew;
+    await serve(settings, input);
+  }
+  Deno.exit();
+}
