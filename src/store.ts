@@ -68,7 +68,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
       onTime: (sent, server, received) => offset.observe(sent, server, received),
     });
     this.#service = new CircuitService(new Batch(circuits), rules, {
-      now: now ?? Date.now,
+      // Looked up at each call, as everywhere else: a test may replace it later.
+      now: now ?? (() => Date.now()),
       toCaller: (time) => offset.toCaller(time),
     });
   }

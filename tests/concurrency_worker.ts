@@ -3,13 +3,24 @@
  * input and answers on its standard output. It ends when its input does, so it never outlives a test.
  */
 
-import { type CircuitBreakerSnapshot, PostgresCircuitBreakerStore } from "../mod.ts";
+import {
+  type CircuitBreakerSnapshot,
+  PostgresCircuitBreakerStore,
+  type PostgresCircuitBreakerStoreOptions,
+} from "../mod.ts";
 import { openPostgresJs } from "./support/clients.ts";
 
-type Method = "getState" | "recordSuccess" | "recordFailure" | "transition" | "reset" | "peek";
+type Method =
+  | "getState"
+  | "recordSuccess"
+  | "recordFailure"
+  | "transition"
+  | "reset"
+  | "peek"
+  | "forceOpen";
 
 /** A call as text: the method and its arguments. */
-export type Call = [method: Method, key: string, to?: string];
+export type Call = [method: Method, key: string, argument?: unknown];
 
 interface Request {
   /** How far the process's clock stands from the machine's from now on, in milliseconds. */
@@ -32,10 +43,10 @@ export class Worker implements AsyncDisposable {
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #lines: ReadableStreamDefaultReader<string>;
 
-  private constructor(url: string) {
+  private constructor(url: string, options: PostgresCircuitBreakerStoreOptions) {
     this.#child = new Deno.Command(Deno.execPath(), {
       args: ["run", "--allow-all", "--quiet", "--cached-only", import.meta.filename!],
-      env: { DATABASE_URL: url },
+      env: { DATABASE_URL: url, STORE_OPTIONS: JSON.stringify(options) },
       stdin: "piped",
       stdout: "piped",
     }).spawn();
@@ -44,8 +55,11 @@ export class Worker implements AsyncDisposable {
   }
 
   /** Starts a process whose store is connected to the database. */
-  static async start(url: string): Promise<Worker> {
-    const worker = new Worker(url);
+  static async start(
+    url: string,
+    options: PostgresCircuitBreakerStoreOptions = {},
+  ): Promise<Worker> {
+    const worker = new Worker(url, options);
     await worker.run([["peek", "connect"]]);
     return worker;
   }
@@ -79,10 +93,10 @@ function linesOf(bytes: ReadableStream<Uint8Array<ArrayBuffer>>): ReadableStream
   );
 }
 
-async function serve(url: string): Promise<void> {
+async function serve(url: string, options: PostgresCircuitBreakerStoreOptions): Promise<void> {
   const machineNow = Date.now;
   await using driver = await openPostgresJs(url, { max: 4 });
-  await using store = new PostgresCircuitBreakerStore(driver.client);
+  await using store = new PostgresCircuitBreakerStore(driver.client, undefined, options);
   for await (const line of linesOf(Deno.stdin.readable)) {
     const { skew, calls }: Request = JSON.parse(line);
     if (skew !== undefined) Date.now = () => machineNow() + skew;
@@ -100,4 +114,6 @@ async function serve(url: string): Promise<void> {
   }
 }
 
-if (import.meta.main) await serve(Deno.env.get("DATABASE_URL")!);
+if (import.meta.main) {
+  await serve(Deno.env.get("DATABASE_URL")!, JSON.parse(Deno.env.get("STORE_OPTIONS")!));
+}

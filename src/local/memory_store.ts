@@ -36,7 +36,7 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @throws {RangeError} If an option is out of range.
    */
   constructor(options: InMemoryCircuitBreakerStoreOptions = {}) {
-    const { now = Date.now, rules } = resolveOptions(options);
+    const { now = () => Date.now(), rules } = resolveOptions(options);
     this.#service = new CircuitService(new MemoryCircuits(rules, now), rules, {
       now,
       toCaller: (time) => time,

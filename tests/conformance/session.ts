@@ -8,7 +8,9 @@ import type {
   CircuitBreakerStore,
   CircuitListing,
   CircuitState,
+  ForceOptions,
   ListOptions,
+  PostgresCircuitBreakerStoreOptions,
 } from "../../mod.ts";
 
 /** Everything that both the in-memory and the PostgreSQL store offer. */
@@ -16,19 +18,46 @@ export interface ConformanceStore extends CircuitBreakerStore {
   peek(key: string): Promise<CircuitBreakerSnapshot>;
   peek(keys: readonly string[]): Promise<CircuitBreakerSnapshot[]>;
   list(options?: ListOptions): Promise<CircuitListing[]>;
+  forceOpen(key: string, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
+  forceClosed(key: string, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
+  release(key: string): Promise<CircuitBreakerSnapshot>;
   destroy(): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The options that all stores share. */
+export type StoreOptions = PostgresCircuitBreakerStoreOptions;
+
+/** What a circuit's row says that no snapshot shows. */
+export interface StoredCircuit {
+  version: number;
+  probeCount: number;
+  probeExpiresAt: number;
+  /** Changes with every write of the row, whatever was written. */
+  written: string;
+}
+
+/** What only circuits in a database have. */
+export interface SharedCircuits {
+  /** Another instance on the same circuits. */
+  another(options?: StoreOptions): ConformanceStore;
+  /** The row of a circuit. */
+  row(key: string): Promise<StoredCircuit | undefined>;
+}
+
 export interface ConformanceSession extends AsyncDisposable {
   readonly store: ConformanceStore;
+  /** Where several instances can share the circuits. */
+  readonly shared?: SharedCircuits;
 }
 
 export interface ConformanceBackend {
   readonly name: string;
+  /** Whether its sessions have `shared`. */
+  readonly isShared: boolean;
   /** Opens a store over an empty set of circuits. */
-  open(options?: { now?: () => number }): Promise<ConformanceSession>;
+  open(options?: StoreOptions): Promise<ConformanceSession>;
 }
 
 export interface TestRunner {
@@ -40,12 +69,34 @@ export interface ManualClock {
   at: number;
 }
 
+/** A store with options, on a clock that moves by hand. */
+export interface Configured {
+  readonly store: ConformanceStore;
+  readonly clock: ManualClock;
+  /** The row of a circuit; `undefined` where there is none, or no way to look at it. */
+  row(key: string): Promise<StoredCircuit | undefined>;
+}
+
+/** Several instances on one clock. */
+export interface Fleet extends Configured {
+  /** Another instance, with the same options unless told otherwise. */
+  another(options?: StoreOptions): ConformanceStore;
+}
+
 /** How the parts of the suite define their tests. */
 export interface Suite {
   /** A test whose store uses the backend's own clock. */
   test(name: string, body: (store: ConformanceStore) => Promise<void>): void;
   /** A test whose store uses a clock that starts at 1000 and moves only by hand. */
   timed(name: string, body: (store: ConformanceStore, clock: ManualClock) => Promise<void>): void;
+  /** A test whose store has options, on such a clock. */
+  configured(
+    name: string,
+    options: StoreOptions,
+    body: (configured: Configured) => Promise<void>,
+  ): void;
+  /** A test of several instances, for backends that can have them. */
+  fleet(name: string, options: StoreOptions, body: (fleet: Fleet) => Promise<void>): void;
 }
 
 export function suiteOf(runner: TestRunner, backend: ConformanceBackend): Suite {
@@ -61,6 +112,25 @@ export function suiteOf(runner: TestRunner, backend: ConformanceBackend): Suite 
         const clock = { at: 1000 };
         await using session = await backend.open({ now: () => clock.at });
         await body(session.store, clock);
+      });
+    },
+    configured(name, options, body) {
+      runner.test(name, async () => {
+        const clock = { at: 1000 };
+        await using session = await backend.open({ ...options, now: () => clock.at });
+        const row = (key: string) => session.shared?.row(key) ?? Promise.resolve(undefined);
+        await body({ store: session.store, clock, row });
+      });
+    },
+    fleet(name, options, body) {
+      if (!backend.isShared) return;
+      runner.test(name, async () => {
+        const clock = { at: 1000 };
+        const all = { ...options, now: () => clock.at };
+        await using session = await backend.open(all);
+        const { another, row } = session.shared!;
+        const { store } = session;
+        await body({ store, clock, row, another: (own) => another({ ...all, ...own }) });
       });
     },
   };

@@ -5,13 +5,19 @@
 
 import { argumentTests } from "./argument_cases.ts";
 import { countingTests } from "./counting_cases.ts";
+import { fleetTests } from "./fleet_cases.ts";
+import { forcingTests } from "./forcing_cases.ts";
 import { keyTests } from "./key_cases.ts";
 import { lifecycleTests } from "./lifecycle_cases.ts";
 import { listTests } from "./list_cases.ts";
+import { optionTests } from "./option_cases.ts";
+import { probeResultTests } from "./probe_result_cases.ts";
+import { probingTests } from "./probing_cases.ts";
 import { readingTests } from "./reading_cases.ts";
 import { type ConformanceBackend, suiteOf, type TestRunner } from "./session.ts";
 import { timeTests } from "./time_cases.ts";
 import { transitionTests } from "./transition_cases.ts";
+import { windowTests } from "./window_cases.ts";
 
 export type {
   ConformanceBackend,
@@ -31,4 +37,10 @@ export function conformance(runner: TestRunner, backend: ConformanceBackend): vo
   argumentTests(suite);
   keyTests(suite);
   lifecycleTests(suite);
+  probingTests(suite);
+  probeResultTests(suite);
+  fleetTests(suite);
+  forcingTests(suite);
+  windowTests(suite);
+  optionTests(runner, backend);
 }

@@ -1,0 +1,83 @@
+/** Options of every store: what is refused, and how that is said. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import {
+  type ConformanceBackend,
+  failureOf,
+  type StoreOptions,
+  type TestRunner,
+} from "./session.ts";
+
+type Wrong = [type: typeof TypeError | typeof RangeError, named: string, options: unknown];
+
+const MILLISECONDS = ["resetTimeoutMs", "probeTimeoutMs", "failureWindowMs"];
+const COUNTS = ["halfOpenMax", "failureThreshold"];
+/** What the others need, so that only the one in question is wrong. */
+const NEEDED = { resetTimeoutMs: 1000, failureThreshold: 3 };
+
+const WRONG: Wrong[] = [
+  ...[...MILLISECONDS, ...COUNTS].flatMap((name) => [
+    ...["1000", null, 10n, {}, true, () => 1].map((value): Wrong => [
+      TypeError,
+      name,
+      { ...NEEDED, [name]: value },
+    ]),
+    ...[0, -1, NaN, Infinity, -Infinity, 1e16].map((value): Wrong => [
+      RangeError,
+      name,
+      { ...NEEDED, [name]: value },
+    ]),
+  ]),
+  ...COUNTS.flatMap((name) =>
+    [1.5, 10_001].map((value): Wrong => [RangeError, name, { ...NEEDED, [name]: value }])
+  ),
+  [TypeError, "probeTimeoutMs", { probeTimeoutMs: 1000 }],
+  [TypeError, "failureWindowMs", { failureWindowMs: 1000 }],
+  [TypeError, "resetTimeoutMS", { resetTimeoutMS: 1000 }],
+];
+
+/** One object for the policy and the store. */
+const SHARED: StoreOptions = {
+  failureThreshold: 5,
+  resetTimeoutMs: 30_000,
+  halfOpenMax: 2,
+  failureOn: [500, 503],
+  openStatusCode: 503,
+  key: () => "api",
+  onStateChange: () => {},
+  skip: () => false,
+  store: undefined,
+};
+
+const RIGHT: StoreOptions[] = [
+  {},
+  SHARED,
+  { resetTimeoutMs: undefined, halfOpenMax: undefined, failureWindowMs: undefined },
+  { resetTimeoutMs: 0.5, probeTimeoutMs: 0.5, failureThreshold: 1, failureWindowMs: 60_000.5 },
+  { resetTimeoutMs: 9e12, halfOpenMax: 10_000, failureThreshold: 10_000, failureWindowMs: 9e12 },
+];
+
+export function optionTests(runner: TestRunner, backend: ConformanceBackend): void {
+  runner.test("options that are wrong are refused by name", async () => {
+    for (const [type, named, options] of WRONG) {
+      const error = await failureOf(() => backend.open(options as StoreOptions));
+      assertEquals((error as Error).name, type.name, `${named}: ${error}`);
+      assertMatch((error as Error).message, /^Cannot create store: .+/);
+      assertEquals((error as Error).message.includes(`"${named}"`), true, String(error));
+    }
+  });
+
+  runner.test("options that are right serve every call", async () => {
+    for (const options of RIGHT) {
+      await using session = await backend.open(options);
+      const { store } = session;
+      assertEquals((await store.recordFailure("api")).failureCount, 1);
+      assertEquals((await store.transition("api", "open")).state, "open");
+      assertEquals((await store.peek("api")).state, "open");
+      await store.getState("api");
+      assertEquals((await store.transition("api", "closed")).failureCount, 0);
+      await store.forceOpen("api");
+      assertEquals((await store.release("api")).state, "closed");
+    }
+  });
+}
