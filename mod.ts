@@ -27,11 +27,16 @@ export {
   type CircuitBreakerStoreErrorOptions,
   isCircuitBreakerStoreError,
   isSchemaError,
+  isStoreTimeoutError,
+  isStoreUnavailableError,
   SchemaError,
+  StoreTimeoutError,
+  StoreUnavailableError,
 } from "./src/errors.ts";
 export { InMemoryCircuitBreakerStore } from "./src/local/memory_store.ts";
 export type {
   InMemoryCircuitBreakerStoreOptions,
+  OutageChange,
   PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
 } from "./src/options.ts";
@@ -47,4 +52,5 @@ export type {
   ForceOptions,
   ListOptions,
   PostgresClient,
+  PruneOptions,
 } from "./src/types.ts";

@@ -13,6 +13,9 @@ import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
 
 const EVERYTHING = ["tests", "mod.ts", "src", "README.md"];
 
+/** Tests of real faults: they take minutes and need the machine for themselves. */
+const FAULTS = "tests/faults";
+
 /** How a run of tests went, and what it printed where that was kept. */
 export interface TestRun extends Counts {
   output: string;
@@ -41,7 +44,7 @@ export async function runTests(
     args: [
       "test",
       "--doc",
-      "--parallel",
+      ...args.some((arg) => arg.startsWith(FAULTS)) ? [] : ["--parallel", `--ignore=${FAULTS}`],
       "--allow-all",
       `--lock=${folder.path}/deno.lock`,
       `--junit-path=${report}`,

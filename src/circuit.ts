@@ -76,4 +76,8 @@ export interface Circuits {
   force(key: string, force: Force | undefined): Promise<Circuit | undefined>;
   reset(key: string): Promise<void>;
   list(options: ResolvedListOptions): Promise<Circuit[]>;
+  /** Removes closed circuits idle for so long; returns how many. */
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number>;
+  /** Fails unless circuits can be read and written. */
+  check(): Promise<void>;
 }

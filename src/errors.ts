@@ -85,6 +85,80 @@ export class SchemaError extends CircuitBreakerStoreError {
 }
 
 /**
+ * An operation did not end within `timeoutMs`, or the server gave up on it (`statement_timeout`,
+ * `lock_timeout`). Nobody knows whether it took effect.
+ *
+ * @example Telling a slow database from a broken one
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isStoreTimeoutError, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
+ *
+ * const hanging = { query: () => new Promise<never>(() => {}) };
+ * const store = new PostgresCircuitBreakerStore(hanging, "circuits", { timeoutMs: 20 });
+ * try {
+ *   await store.getState("api");
+ * } catch (error) {
+ *   assert(isStoreTimeoutError(error));
+ * }
+ * store.destroy();
+ * ```
+ */
+export class StoreTimeoutError extends CircuitBreakerStoreError {
+  /** The name of the class, for logs. */
+  override name: "StoreTimeoutError" = "StoreTimeoutError" as const;
+
+  /**
+   * Makes an error.
+   *
+   * @param message What could not be done and why.
+   * @param options The driver's error as `cause`, and its SQLSTATE, where there is one.
+   */
+  constructor(message: string, options: CircuitBreakerStoreErrorOptions = {}) {
+    super(message, options);
+    brand(this, "StoreTimeoutError");
+  }
+}
+
+/**
+ * The database cannot be used at the moment: not reachable, shutting down, read-only, out of
+ * connections. During a known outage every call fails with it at once; `cause` is the error that
+ * began the outage. This says nothing about the upstream: it is not an open circuit.
+ *
+ * @example A port that nothing listens on
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isStoreUnavailableError, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
+ * import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
+ * import postgres from "postgres";
+ *
+ * const sql = postgres("postgres://127.0.0.1:1/nothing");
+ * const store = new PostgresCircuitBreakerStore(fromPostgresJs(sql));
+ * try {
+ *   await store.getState("api");
+ * } catch (error) {
+ *   assert(isStoreUnavailableError(error));
+ * }
+ * store.destroy();
+ * await sql.end({ timeout: 0 });
+ * ```
+ */
+export class StoreUnavailableError extends CircuitBreakerStoreError {
+  /** The name of the class, for logs. */
+  override name: "StoreUnavailableError" = "StoreUnavailableError" as const;
+
+  /**
+   * Makes an error.
+   *
+   * @param message What could not be done and why.
+   * @param options The driver's error as `cause`, and its SQLSTATE, where there is one.
+   */
+  constructor(message: string, options: CircuitBreakerStoreErrorOptions = {}) {
+    super(message, options);
+    brand(this, "StoreUnavailableError");
+  }
+}
+
+/**
  * Whether a value is a {@linkcode CircuitBreakerStoreError}, also one of another copy of this package.
  *
  * @param value Anything that was caught.
@@ -119,6 +193,42 @@ export function isCircuitBreakerStoreError(value: unknown): value is CircuitBrea
  */
 export function isSchemaError(value: unknown): value is SchemaError {
   return hasBrand(value, "SchemaError");
+}
+
+/**
+ * Whether a value is a {@linkcode StoreTimeoutError}, also one of another copy of this package.
+ *
+ * @param value Anything that was caught.
+ * @returns `true` where an operation did not end in time.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isStoreTimeoutError, StoreTimeoutError } from "@circuit-breaker/postgres";
+ *
+ * assert(isStoreTimeoutError(new StoreTimeoutError("Cannot read circuit: no answer")));
+ * ```
+ */
+export function isStoreTimeoutError(value: unknown): value is StoreTimeoutError {
+  return hasBrand(value, "StoreTimeoutError");
+}
+
+/**
+ * Whether a value is a {@linkcode StoreUnavailableError}, also one of another copy of this package.
+ *
+ * @param value Anything that was caught.
+ * @returns `true` where the database could not be used.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isStoreUnavailableError, StoreUnavailableError } from "@circuit-breaker/postgres";
+ *
+ * assert(isStoreUnavailableError(new StoreUnavailableError("Cannot read circuit: gone")));
+ * ```
+ */
+export function isStoreUnavailableError(value: unknown): value is StoreUnavailableError {
+  return hasBrand(value, "StoreUnavailableError");
 }
 
 function brand(error: Error, name: string): void {

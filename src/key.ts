@@ -6,7 +6,7 @@
  * keys: one that failed here would switch a breaker off.
  */
 
-import { describe } from "./describe.ts";
+import { assertOneOf, assertString } from "./check.ts";
 import { CIRCUIT_STATES, type CircuitState } from "./types.ts";
 
 /** The longest key in UTF-8 bytes that is stored as it is. */
@@ -87,11 +87,7 @@ export function compareKeys(a: string, b: string): number {
 
 /** Throws unless the value is a usable circuit key: any string. */
 export function assertKey(action: string, key: unknown): asserts key is string {
-  if (typeof key !== "string") {
-    throw new TypeError(
-      `Cannot ${action}: "key" must be a string, received ${describe(key)}`,
-    );
-  }
+  assertString(action, "key", key);
 }
 
 /** Throws unless the value is the name of a circuit state. */
@@ -100,11 +96,5 @@ export function assertState(
   name: string,
   state: unknown,
 ): asserts state is CircuitState {
-  if (!(CIRCUIT_STATES as readonly unknown[]).includes(state)) {
-    throw new TypeError(
-      `Cannot ${action}: "${name}" must be "closed", "open" or "half-open", received ${
-        describe(state)
-      }`,
-    );
-  }
+  assertOneOf(action, name, state, CIRCUIT_STATES);
 }

@@ -1,5 +1,3 @@
-import { describe } from "./describe.ts";
-
 /**
  * Options of `PostgresCircuitBreakerStore`. They are read once, by the constructor; an option that
  * does not exist is an error rather than ignored.
@@ -26,7 +24,7 @@ export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
   resetTimeoutMs?: number;
   /**
    * How many probes a round admits over all instances, a whole number from 1. The policy's option of
-   * the same name. Needs `resetTimeoutMs`.
+   * the same name. Without `resetTimeoutMs` only the policy reads it.
    *
    * @default {1}
    */
@@ -55,6 +53,62 @@ export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
    * @default {undefined} failures count until the circuit closes
    */
   failureWindowMs?: number;
+  /**
+   * How long any call may take, in milliseconds: it ends by then, with its result or with
+   * `StoreTimeoutError`, whatever the database, the pool or the network does.
+   *
+   * @default {1000}
+   */
+  timeoutMs?: number;
+  /**
+   * What calls do while the database cannot be used. `throw` reports it, at once during a known
+   * outage. `local` keeps breaking per instance, from what this instance last knew of each circuit
+   * (the 10,000 circuits used last), and answers in microseconds. Either way one background check
+   * asks the database again, at random moments up to a second apart, and the store returns to it by
+   * itself; what happened locally is dropped then and never overwrites the database.
+   *
+   * @default {"throw"}
+   */
+  onOutage?: "throw" | "local";
+  /**
+   * Called when an outage begins, with the error that showed it, and when it has ended.
+   *
+   * @default {undefined}
+   */
+  onOutageChange?: (change: OutageChange) => void;
+  /**
+   * Whether recording waits until the server has written it to disk. `default` leaves that to the
+   * server's own `synchronous_commit`; `relaxed` does not wait, which is faster, and a crash of the
+   * server can lose the counts of its last moments (three times its `wal_writer_delay`, 0.6 s by
+   * default). Transitions, probes, forces and resets always follow the server's setting.
+   *
+   * @default {"default"}
+   */
+  durability?: "default" | "relaxed";
+  /**
+   * Closed circuits that nobody has reported to for so many milliseconds are removed in the
+   * background, by one instance at a time. Open, half-open and forced ones stay.
+   *
+   * @default {undefined} nothing is removed
+   */
+  pruneIdleMs?: number;
+  /**
+   * About how many circuits the table may hold, a whole number from 100: where requests choose the
+   * keys (the policy's default key is the path), whoever sends requests makes the table grow. When
+   * this instance has added a tenth of it, circuits in excess are removed, the ones longest idle
+   * first; open, half-open and forced ones stay. Each instance may exceed it by its tenth.
+   *
+   * @default {undefined} no bound
+   */
+  maxCircuits?: number;
+}
+
+/** The begin or the end of an outage of the database, as one instance sees it. */
+export interface OutageChange {
+  /** Whether the database is out now. */
+  isOut: boolean;
+  /** What showed that it is, a `StoreTimeoutError` or `StoreUnavailableError`; absent at the end. */
+  cause?: Error;
 }
 
 /** Options that only the policy reads. The store accepts them so that one object serves both. */
@@ -76,25 +130,10 @@ export interface PolicyOnlyOptions {
   store?: unknown;
 }
 
-const POLICY_ONLY: readonly string[] = [
-  "failureOn",
-  "openStatusCode",
-  "key",
-  "onStateChange",
-  "skip",
-  "store",
-];
-const SHARED_OPTIONS: readonly string[] = [
-  "now",
-  "resetTimeoutMs",
-  "halfOpenMax",
-  "probeTimeoutMs",
-  "failureThreshold",
-  "failureWindowMs",
-  ...POLICY_ONLY,
-];
-
-/** Options of `InMemoryCircuitBreakerStore`: what needs no database. */
+/**
+ * Options of `InMemoryCircuitBreakerStore`: the same, so that one object serves both. Those that
+ * only a database needs are checked and have nothing to do.
+ */
 export type InMemoryCircuitBreakerStoreOptions = PostgresCircuitBreakerStoreOptions;
 
 /** How a store counts and admits: the part of its options that a circuit's rules need. */
@@ -112,94 +151,4 @@ export interface ProbingRules {
   resetTimeoutMs: number;
   halfOpenMax: number;
   probeTimeoutMs: number;
-}
-
-/** A store's own options after validation. */
-export interface ResolvedOptions {
-  now: (() => number) | undefined;
-  rules: CircuitRules;
-}
-
-/** Checks the options of a store and fills in the defaults. */
-export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): ResolvedOptions {
-  assertNames(options, SHARED_OPTIONS);
-  const { now, resetTimeoutMs, halfOpenMax, probeTimeoutMs, failureThreshold, failureWindowMs } =
-    options;
-  assertFunction("now", now);
-  assertMilliseconds("resetTimeoutMs", resetTimeoutMs);
-  assertCount("halfOpenMax", halfOpenMax);
-  assertMilliseconds("probeTimeoutMs", probeTimeoutMs);
-  assertCount("failureThreshold", failureThreshold);
-  assertMilliseconds("failureWindowMs", failureWindowMs);
-  assertNeeds("probeTimeoutMs", probeTimeoutMs, "resetTimeoutMs", resetTimeoutMs);
-  assertNeeds("failureWindowMs", failureWindowMs, "failureThreshold", failureThreshold);
-  const probing = resetTimeoutMs === undefined ? undefined : {
-    resetTimeoutMs: Math.ceil(resetTimeoutMs),
-    halfOpenMax: halfOpenMax ?? 1,
-    probeTimeoutMs: Math.ceil(probeTimeoutMs ?? Math.max(resetTimeoutMs, 10_000)),
-  };
-  return {
-    now,
-    rules: {
-      probing,
-      failureThreshold,
-      failureWindowMs: failureWindowMs === undefined ? undefined : Math.ceil(failureWindowMs),
-    },
-  };
-}
-
-function assertNames(options: unknown, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot create store: "options" must be an object, received ${describe(options)}`,
-    );
-  }
-  for (const name of Object.keys(options)) {
-    if (names.includes(name)) continue;
-    throw new TypeError(
-      `Cannot create store: there is no option ${describe(name)}, use one of ${names.join(", ")}`,
-    );
-  }
-}
-
-function assertFunction(name: string, value: unknown): void {
-  if (value === undefined || typeof value === "function") return;
-  throw new TypeError(
-    `Cannot create store: "${name}" must be a function, received ${describe(value)}`,
-  );
-}
-
-/** Longer durations than this, some 285 years, make times that a number does not hold exactly. */
-const MAX_MILLISECONDS = 9e12;
-
-function assertMilliseconds(name: string, value: unknown): void {
-  if (value === undefined) return;
-  assertNumber(name, value);
-  if (value > 0 && value <= MAX_MILLISECONDS) return;
-  throw new RangeError(
-    `Cannot create store: "${name}" must be a positive number of milliseconds, received ${value}`,
-  );
-}
-
-function assertCount(name: string, value: unknown): void {
-  if (value === undefined) return;
-  assertNumber(name, value);
-  if (Number.isInteger(value) && value >= 1 && value <= 10_000) return;
-  throw new RangeError(
-    `Cannot create store: "${name}" must be a whole number from 1 to 10000, received ${value}`,
-  );
-}
-
-function assertNumber(name: string, value: unknown): asserts value is number {
-  if (typeof value === "number") return;
-  throw new TypeError(
-    `Cannot create store: "${name}" must be a number, received ${describe(value)}`,
-  );
-}
-
-function assertNeeds(name: string, value: unknown, needed: string, other: unknown): void {
-  if (value === undefined || other !== undefined) return;
-  throw new TypeError(
-    `Cannot create store: "${name}" needs "${needed}", received ${describe(other)}`,
-  );
 }

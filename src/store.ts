@@ -1,6 +1,10 @@
 import { CircuitService } from "./local/service.ts";
+import { Caretaker } from "./local/caretaker.ts";
 import { ClockOffset } from "./local/clock.ts";
-import { type PostgresCircuitBreakerStoreOptions, resolveOptions } from "./options.ts";
+import { Fallback } from "./local/fallback.ts";
+import { OutageGuard } from "./local/outage.ts";
+import type { PostgresCircuitBreakerStoreOptions } from "./options.ts";
+import { resolveOptions } from "./resolve_options.ts";
 import { Batch } from "./postgres/batch.ts";
 import { CircuitTable } from "./postgres/circuit_table.ts";
 import { assertClient } from "./postgres/executor.ts";
@@ -13,6 +17,7 @@ import type {
   ForceOptions,
   ListOptions,
   PostgresClient,
+  PruneOptions,
 } from "./types.ts";
 
 /**
@@ -42,6 +47,8 @@ import type {
  */
 export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
   readonly #service: CircuitService;
+  readonly #guard: OutageGuard;
+  readonly #caretaker: Caretaker | undefined;
 
   /**
    * Makes a store on a table. Sends nothing and starts nothing.
@@ -60,14 +67,29 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     options: PostgresCircuitBreakerStoreOptions = {},
   ) {
     assertClient("create store", client);
-    const { now, rules } = resolveOptions(options);
+    const { now, rules, timeoutMs, durability, ...resolved } = resolveOptions(options);
     const offset = new ClockOffset();
     const circuits = new CircuitTable(client, parseTableName("create store", table), {
       now,
       rules,
+      timeoutMs,
+      durability,
       onTime: (sent, server, received) => offset.observe(sent, server, received),
     });
-    this.#service = new CircuitService(new Batch(circuits), rules, {
+    this.#guard = new OutageGuard({
+      fallback: resolved.onOutage === "throw"
+        ? undefined
+        : new Fallback(rules, now ?? (() => Date.now() - offset.value)),
+      onOutageChange: resolved.onOutageChange,
+    });
+    const { maxCircuits } = resolved;
+    const { onOutcome } = this.#guard;
+    this.#guard.guard(new Batch(circuits, { timeoutMs, maxCircuits, onOutcome }));
+    this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new Caretaker(
+      (idleMs, limit) => this.#guard.prune(idleMs, limit, true),
+      resolved.pruneIdleMs,
+    );
+    this.#service = new CircuitService(this.#guard, rules, {
       // Looked up at each call, as everywhere else: a test may replace it later.
       now: now ?? (() => Date.now()),
       toCaller: (time) => offset.toCaller(time),
@@ -228,10 +250,28 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
+   * Removes closed circuits that nobody has reported to for a while: what random request paths leave
+   * behind. Open, half-open and forced ones stay. Safe from any number of instances at once; it
+   * returns within `timeoutMs` with what it could do, so call it again until it returns 0.
+   *
+   * @param options For how long idle, and how many at most.
+   * @returns How many were removed; 0 when nothing is left to remove.
+   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   */
+  prune(options: PruneOptions): Promise<number> {
+    return this.#service.prune(options);
+  }
+
+  /**
    * Releases what the store holds in this process. Never touches shared data or the client, and
    * calling it again does nothing. Calls that still arrive while a gateway drains are served.
    */
-  destroy(): void {}
+  destroy(): void {
+    this.#guard.end();
+    this.#caretaker?.end();
+  }
 
   /**
    * Waits until everything that was acknowledged is in the database, then releases what the store

@@ -124,6 +124,18 @@ export interface ForceOptions {
   forMs?: number;
 }
 
+/** Which circuits `prune` removes. */
+export interface PruneOptions {
+  /** Closed circuits that nobody has reported to for so many milliseconds, from 0. */
+  idleMs: number;
+  /**
+   * How many at most, a whole number from 1 to 1,000,000.
+   *
+   * @default {1000}
+   */
+  limit?: number;
+}
+
 /** Which circuits to list. */
 export interface ListOptions {
   /**

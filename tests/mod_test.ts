@@ -16,8 +16,12 @@ Deno.test("mod.ts exports the public names and no others", () => {
     "InMemoryCircuitBreakerStore",
     "PostgresCircuitBreakerStore",
     "SchemaError",
+    "StoreTimeoutError",
+    "StoreUnavailableError",
     "isCircuitBreakerStoreError",
     "isSchemaError",
+    "isStoreTimeoutError",
+    "isStoreUnavailableError",
     "migrate",
     "schemaSql",
   ]);

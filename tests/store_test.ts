@@ -92,7 +92,7 @@ Deno.test("a connection that cannot be opened is reported with its cause", async
   await using store = new PostgresCircuitBreakerStore(driver.client);
   const error = await failureOf(() => store.recordFailure("api"));
   assert(isCircuitBreakerStoreError(error), String(error));
-  assertEquals(error.name, "CircuitBreakerStoreError");
+  assertEquals(error.name, "StoreUnavailableError");
   assertEquals(error.sqlState, "3D000");
   assert(error.cause instanceof Error);
 });

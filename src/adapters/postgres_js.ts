@@ -19,6 +19,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
+import { type ConnectionOptions, tameReconnects } from "./reconnects.ts";
 
 /** The part of postgres.js that the adapter uses: the `sql` that `postgres(url)` returns. */
 export interface PostgresJsLike {
@@ -68,12 +69,26 @@ export function fromPostgresJs(
     );
   }
   const prepare = readPrepare("postgres.js", options.prepare);
+  const { options: driverOptions } = sql as Connecting;
   return {
     async query(text, params = []) {
+      if (driverOptions !== undefined) tameReconnects(driverOptions);
       const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
-      return { rows: rows as Record<string, unknown>[] };
+      return { rows: withoutHoles(rows) as Record<string, unknown>[] };
     },
   };
+}
+
+/**
+ * Where a connection ended between a statement's rows and its end, the driver puts the rows of the
+ * next statement behind as many holes.
+ */
+function withoutHoles(rows: readonly unknown[]): readonly unknown[] {
+  return rows.length === 0 || 0 in rows ? rows : rows.filter(() => true);
+}
+
+interface Connecting {
+  options?: ConnectionOptions;
 }
 
 interface Transforming {

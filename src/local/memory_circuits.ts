@@ -6,8 +6,18 @@ import type { CircuitRules } from "../options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 
 interface Kept extends Omit<Circuit, "key" | "readAt"> {
+  /** When anything was last recorded, moved or forced. */
+  updatedAt: number;
   /** When failures were recorded, where only those of a window count. */
   recentFailures: number[];
+}
+
+/** What a map of circuits begins with, and where it ends. */
+export interface MemoryBounds {
+  /** Circuits as they are known from elsewhere: taken over when they are first used. */
+  known: ReadonlyMap<string, Circuit>;
+  /** How many circuits are kept; the one whose first use is longest ago goes first. */
+  capacity: number;
 }
 
 /** Circuits in a map: what the statements on the table are held to. */
@@ -15,29 +25,33 @@ export class MemoryCircuits implements Circuits {
   readonly #kept = new Map<string, Kept>();
   readonly #rules: CircuitRules;
   readonly #now: () => number;
+  readonly #bounds: MemoryBounds | undefined;
 
-  constructor(rules: CircuitRules, now: () => number) {
+  constructor(rules: CircuitRules, now: () => number, bounds?: MemoryBounds) {
     this.#rules = rules;
+    this.#bounds = bounds;
     this.#now = () => Math.floor(now());
   }
 
   // deno-lint-ignore require-await
   async read(key: string): Promise<Circuit | undefined> {
-    const kept = this.#kept.get(key);
+    const kept = this.#find(key);
     return kept && this.#shown(key, kept);
   }
 
   // deno-lint-ignore require-await
   async readMany(keys: readonly string[]): Promise<Circuit[]> {
-    return keys.filter((key) => this.#kept.has(key)).map((key) =>
-      this.#shown(key, this.#kept.get(key)!)
-    );
+    return keys.flatMap((key) => {
+      const kept = this.#find(key);
+      return kept === undefined ? [] : [this.#shown(key, kept)];
+    });
   }
 
   // deno-lint-ignore require-await
   async recordSuccess(key: string): Promise<Circuit> {
     const kept = this.#keep(key);
     kept.successCount = Math.min(kept.successCount + 1, MAX_COUNT);
+    kept.updatedAt = this.#now();
     return this.#shown(key, kept);
   }
 
@@ -45,7 +59,7 @@ export class MemoryCircuits implements Circuits {
   async recordFailure(key: string): Promise<Circuit> {
     const kept = this.#keep(key);
     kept.failureCount = Math.min(kept.failureCount + 1, MAX_COUNT);
-    kept.lastFailureTime = this.#now();
+    kept.lastFailureTime = kept.updatedAt = this.#now();
     if (this.#rules.failureWindowMs !== undefined) {
       const capacity = Math.max(this.#rules.failureThreshold ?? 1, 1000);
       kept.recentFailures = [...this.#inWindow(kept), kept.lastFailureTime]
@@ -56,7 +70,7 @@ export class MemoryCircuits implements Circuits {
 
   // deno-lint-ignore require-await
   async transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
-    if (to === "closed" && !this.#kept.has(key)) return undefined;
+    if (to === "closed" && this.#find(key) === undefined) return undefined;
     const kept = this.#keep(key);
     const isStraggler = this.#rules.probing !== undefined && to === "open" &&
       kept.state !== "closed";
@@ -66,7 +80,7 @@ export class MemoryCircuits implements Circuits {
 
   // deno-lint-ignore require-await
   async claim(key: string): Promise<Admission | undefined> {
-    const kept = this.#kept.get(key);
+    const kept = this.#find(key);
     if (kept === undefined) return undefined;
     const now = this.#now();
     const probing = this.#rules.probing!;
@@ -75,13 +89,14 @@ export class MemoryCircuits implements Circuits {
       if (isRoundDue(kept, now, probing)) this.#move(kept, "half-open");
       else kept.probeCount++;
       kept.probeExpiresAt = now + probing.probeTimeoutMs;
+      kept.updatedAt = now;
     }
     return { circuit: this.#shown(key, kept), isAdmitted };
   }
 
   // deno-lint-ignore require-await
   async settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
-    const kept = this.#kept.get(key);
+    const kept = this.#find(key);
     if (kept === undefined) return undefined;
     const isCurrent = kept.state === "half-open" && kept.version === round.version &&
       kept.lastStateChange === round.lastStateChange;
@@ -93,10 +108,13 @@ export class MemoryCircuits implements Circuits {
 
   // deno-lint-ignore require-await
   async force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
-    if (force === undefined && !this.#kept.has(key)) return undefined;
+    if (force === undefined && this.#find(key) === undefined) return undefined;
     const kept = this.#keep(key);
     const now = this.#now();
-    if (force !== undefined || this.#isForced(kept)) kept.version++;
+    if (force !== undefined || this.#isForced(kept)) {
+      kept.version++;
+      kept.updatedAt = now;
+    }
     kept.forced = force && {
       state: force.state,
       at: now,
@@ -122,22 +140,55 @@ export class MemoryCircuits implements Circuits {
       .slice(0, limit);
   }
 
+  // deno-lint-ignore require-await
+  async prune(idleMs: number, limit: number): Promise<number> {
+    const since = this.#now() - idleMs;
+    const idle = Array.from(this.#kept).filter(([, kept]) =>
+      kept.state === "closed" && !this.#isForced(kept) && kept.updatedAt < since
+    ).slice(0, limit);
+    for (const [key] of idle) this.#kept.delete(key);
+    return idle.length;
+  }
+
+  async check(): Promise<void> {}
+
+  #find(key: string): Kept | undefined {
+    const kept = this.#kept.get(key);
+    if (kept !== undefined) return kept;
+    const known = this.#bounds?.known.get(key);
+    if (known === undefined) return undefined;
+    // Of a window, only the count is known elsewhere: as if all had failed at the last failure.
+    const failures = this.#rules.failureWindowMs === undefined ? 0 : known.failureCount;
+    return this.#add(key, {
+      ...known,
+      recentFailures: Array.from({ length: failures }, () => known.lastFailureTime),
+      updatedAt: this.#now(),
+    });
+  }
+
   #keep(key: string): Kept {
-    let kept = this.#kept.get(key);
-    if (kept === undefined) {
-      kept = {
-        state: "closed",
-        failureCount: 0,
-        successCount: 0,
-        lastFailureTime: 0,
-        lastStateChange: 0,
-        version: 0,
-        probeCount: 0,
-        probeExpiresAt: 0,
-        forced: undefined,
-        recentFailures: [],
-      };
-      this.#kept.set(key, kept);
+    return this.#find(key) ?? this.#add(key, {
+      state: "closed",
+      failureCount: 0,
+      successCount: 0,
+      lastFailureTime: 0,
+      lastStateChange: 0,
+      version: 0,
+      probeCount: 0,
+      probeExpiresAt: 0,
+      forced: undefined,
+      recentFailures: [],
+      updatedAt: 0,
+    });
+  }
+
+  #add(key: string, kept: Kept): Kept {
+    this.#kept.set(key, kept);
+    if (this.#kept.size > (this.#bounds?.capacity ?? Infinity)) {
+      for (const oldest of this.#kept.keys()) {
+        this.#kept.delete(oldest);
+        break;
+      }
     }
     return kept;
   }
@@ -146,7 +197,7 @@ export class MemoryCircuits implements Circuits {
   #move(kept: Kept, to: CircuitState): void {
     const now = this.#now();
     kept.state = to;
-    kept.lastStateChange = now;
+    kept.lastStateChange = kept.updatedAt = now;
     kept.version++;
     if (to !== "open") kept.successCount = 0;
     if (to === "closed") {

@@ -1,4 +1,5 @@
-import { type InMemoryCircuitBreakerStoreOptions, resolveOptions } from "../options.ts";
+import type { InMemoryCircuitBreakerStoreOptions } from "../options.ts";
+import { resolveOptions } from "../resolve_options.ts";
 import type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
@@ -6,6 +7,7 @@ import type {
   CircuitState,
   ForceOptions,
   ListOptions,
+  PruneOptions,
 } from "../types.ts";
 import { MemoryCircuits } from "./memory_circuits.ts";
 import { CircuitService } from "./service.ts";
@@ -183,6 +185,19 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    */
   release(key: string): Promise<CircuitBreakerSnapshot> {
     return this.#service.release(key);
+  }
+
+  /**
+   * Removes closed circuits that nobody has reported to for a while: what random request paths leave
+   * behind. Open, half-open and forced ones stay. Safe from any number of instances at once.
+   *
+   * @param options For how long idle, and how many at most.
+   * @returns How many were removed; 0 when nothing is left to remove.
+   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   */
+  prune(options: PruneOptions): Promise<number> {
+    return this.#service.prune(options);
   }
 
   /** Releases nothing, since memory is all there is. Calls that still arrive are served. */

@@ -4,6 +4,7 @@ import { assertKey, assertState, cursorKey, isList, storedKey } from "../key.ts"
 import { resolveForce } from "../force_options.ts";
 import { resolveListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
+import { resolvePrune } from "../prune_options.ts";
 import type {
   CircuitBreakerSnapshot,
   CircuitForce,
@@ -11,6 +12,7 @@ import type {
   CircuitState,
   ForceOptions,
   ListOptions,
+  PruneOptions,
 } from "../types.ts";
 import { Claims } from "./claims.ts";
 
@@ -41,7 +43,8 @@ export class CircuitService {
 
   async getState(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("read circuit", key);
-    const stored = await storedKey(key);
+    const form = storedKey(key);
+    const stored = typeof form === "string" ? form : await form;
     const circuit = await this.#circuits.read(stored);
     if (circuit === undefined || circuit.state === "closed" && circuit.forced === undefined) {
       return this.#snapshot(circuit);
@@ -79,9 +82,14 @@ export class CircuitService {
       return forced === undefined ? snapshot : { ...snapshot, lastStateChange: now };
     }
     const until = forced === undefined ? retryAt(circuit, probing) : forced.until;
-    const callerUntil = until === undefined
+    let callerUntil = until === undefined
       ? now + probing.resetTimeoutMs
       : this.#clock.toCaller(until);
+    // The translation is off by up to a round trip; what was left when the server said so is a bound.
+    // An open circuit shows its own last change, which must read the same every time.
+    if (until !== undefined && (forced !== undefined || circuit.state === "half-open")) {
+      callerUntil = Math.min(callerUntil, now + until - circuit.readAt);
+    }
     return {
       ...snapshot,
       state: "open",
@@ -91,12 +99,16 @@ export class CircuitService {
 
   async recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("record success", key);
-    return this.#snapshot(await this.#circuits.recordSuccess(await storedKey(key)));
+    const form = storedKey(key);
+    const stored = typeof form === "string" ? form : await form;
+    return this.#snapshot(await this.#circuits.recordSuccess(stored));
   }
 
   async recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("record failure", key);
-    return this.#snapshot(await this.#circuits.recordFailure(await storedKey(key)));
+    const form = storedKey(key);
+    const stored = typeof form === "string" ? form : await form;
+    return this.#snapshot(await this.#circuits.recordFailure(stored));
   }
 
   async transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
@@ -155,6 +167,11 @@ export class CircuitService {
   async release(key: string): Promise<CircuitBreakerSnapshot> {
     assertKey("release circuit", key);
     return await this.#force(key, undefined);
+  }
+
+  async prune(options: PruneOptions): Promise<number> {
+    const { idleMs, limit } = resolvePrune(options);
+    return await this.#circuits.prune(idleMs, limit, false);
   }
 
   async #force(key: string, force: Force | undefined): Promise<CircuitBreakerSnapshot> {

@@ -1,24 +1,25 @@
 import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import { within } from "../deadline.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable, Claimed, Tally } from "./circuit_table.ts";
-import { Lane, type LaneLimits, type Parties } from "./lane.ts";
+import { Lane, type LaneLimits, type Seats } from "./lane.ts";
 
+/** Keys in one statement: enough to share it, few enough that it is over soon. */
 const KEYS = 500;
 
-// Two halves of the readers overlap: while one half works, the other half's statement is under way.
-const READS: LaneLimits = {
-  statements: 1,
-  keys: KEYS,
-  waiting: 100_000,
-};
+/** Calls that may wait, which bounds the memory of a flood. */
+const MAX_WAITING = 100_000;
 
-// Two statements that write the same circuit would queue for its row.
-const WRITES: LaneLimits = {
-  statements: 1,
-  keys: KEYS,
-  waiting: 100_000,
-};
+/** How a batch is bounded. */
+export interface BatchOptions {
+  /** How long any call may take, in milliseconds. */
+  timeoutMs: number;
+  /** About how many circuits the table may hold. */
+  maxCircuits: number | undefined;
+  /** Told of each statement: the error with which it failed or was given up, or that it did not. */
+  onOutcome: (error: unknown) => void;
+}
 
 /**
  * One call, one circuit in front; one statement, many circuits behind. Calls of a kind that arrive
@@ -30,22 +31,39 @@ const WRITES: LaneLimits = {
  */
 export class Batch implements Circuits {
   readonly #table: CircuitTable;
+  readonly #timeoutMs: number;
+  readonly #maxCircuits: number | undefined;
+  readonly #onOutcome: (error: unknown) => void;
+  /** Circuits added since the table was last trimmed. */
+  #added = 0;
+  #isTrimming = false;
   readonly #reads: Lane<Circuit>;
   readonly #records: Lane<Circuit>;
   readonly #claims: Lane<Claimed>;
   readonly #moves: Record<CircuitState, Lane<Circuit>>;
 
-  constructor(table: CircuitTable) {
+  constructor(table: CircuitTable, { timeoutMs, maxCircuits, onOutcome }: BatchOptions) {
     this.#table = table;
-    this.#reads = new Lane((parties) => table.read([...parties.keys()]), READS);
-    this.#records = new Lane((parties) => table.record(talliesOf(parties)), WRITES);
+    this.#maxCircuits = maxCircuits;
+    this.#onOutcome = onOutcome;
+    this.#timeoutMs = timeoutMs;
+    const limits: LaneLimits = {
+      // The best of 1 to 4 at every load measured: a second statement splits what would have
+      // gathered, and two that write the same circuit queue for its row.
+      statements: 1,
+      keys: KEYS,
+      waiting: MAX_WAITING,
+      timeoutMs,
+      onOutcome,
+    };
+    this.#reads = new Lane((seats) => table.read([...seats.keys()]), limits);
+    this.#records = new Lane((seats) => this.#record(talliesOf(seats)), limits);
     this.#claims = new Lane(
-      (parties) =>
-        table.claim(Array.from(parties, ([key, { callers }]) => ({ key, wanted: callers }))),
-      WRITES,
+      (seats) => table.claim(Array.from(seats, ([key, { callers }]) => ({ key, wanted: callers }))),
+      limits,
     );
     const movesTo = (to: CircuitState) =>
-      new Lane<Circuit>((parties) => table.transition([...parties.keys()], to), WRITES);
+      new Lane<Circuit>((seats) => table.transition([...seats.keys()], to), limits);
     this.#moves = {
       closed: movesTo("closed"),
       open: movesTo("open"),
@@ -57,24 +75,58 @@ export class Batch implements Circuits {
     return this.#reads.join(key).answer;
   }
 
-  async recordSuccess(key: string): Promise<Circuit> {
+  recordSuccess(key: string): Promise<Circuit> {
     const seat = this.#records.join(key);
     const place = ++seat.successes;
-    const circuit = (await seat.answer)!;
-    const later = seat.party.successes - seat.successesAhead - place;
-    return counted(circuit, circuit.failureCount, before(circuit.successCount, later));
+    return seat.answer.then((answer) => {
+      const circuit = answer!;
+      const later = seat.successes - place;
+      return counted(circuit, circuit.failureCount, before(circuit.successCount, later));
+    });
   }
 
-  async recordFailure(key: string): Promise<Circuit> {
+  recordFailure(key: string): Promise<Circuit> {
     const seat = this.#records.join(key);
     const place = ++seat.failures;
-    const circuit = (await seat.answer)!;
-    const later = seat.party.failures - seat.failuresAhead - place;
-    return counted(
-      circuit,
-      before(circuit.failureCount, later),
-      before(circuit.successCount, seat.party.successes),
-    );
+    return seat.answer.then((answer) => {
+      const circuit = answer!;
+      return counted(
+        circuit,
+        before(circuit.failureCount, seat.failures - place),
+        before(circuit.successCount, seat.successes),
+      );
+    });
+  }
+
+  #record(tallies: Tally[]): Promise<Circuit[]> {
+    const maxCircuits = this.#maxCircuits;
+    const recorded = this.#table.record(tallies);
+    return maxCircuits === undefined ? recorded : recorded.then((circuits) => {
+      this.#watchGrowth(tallies, circuits, maxCircuits);
+      return circuits;
+    });
+  }
+
+  /** Trims the table in the background when this instance alone has made it grow by a tenth. */
+  #watchGrowth(tallies: Tally[], circuits: Circuit[], maxCircuits: number): void {
+    const byKey = new Map(circuits.map((circuit) => [circuit.key, circuit]));
+    for (const { key, failures, successes } of tallies) {
+      const circuit = byKey.get(key);
+      // Holds nothing but what was just counted: it is new.
+      if (
+        circuit?.lastStateChange === 0 && circuit.failureCount === failures &&
+        circuit.successCount === successes
+      ) {
+        this.#added++;
+      }
+    }
+    if (this.#added < maxCircuits / 10 || this.#isTrimming) return;
+    this.#added = 0;
+    this.#isTrimming = true;
+    // What fails here is tried again after the next tenth.
+    this.#alone("trim circuits", this.#table.trim(maxCircuits)).catch(() => {}).finally(() => {
+      this.#isTrimming = false;
+    });
   }
 
   transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
@@ -85,12 +137,16 @@ export class Batch implements Circuits {
     const seat = this.#claims.join(key);
     const place = seat.callers;
     const circuit = await seat.answer;
-    return circuit && { circuit, isAdmitted: seat.callersAhead + place <= circuit.granted };
+    return circuit && { circuit, isAdmitted: place <= circuit.granted };
   }
 
   // What follows is rare, and each call differs: nothing to share.
 
-  async readMany(keys: readonly string[]): Promise<Circuit[]> {
+  readMany(keys: readonly string[]): Promise<Circuit[]> {
+    return this.#alone("read circuits", this.#readAll(keys));
+  }
+
+  async #readAll(keys: readonly string[]): Promise<Circuit[]> {
     const found: Circuit[] = [];
     for (let i = 0; i < keys.length; i += KEYS) {
       found.push(...await this.#table.read(keys.slice(i, i + KEYS)));
@@ -99,25 +155,74 @@ export class Batch implements Circuits {
   }
 
   settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
-    return this.#table.settle(key, to, round);
+    return this.#alone("settle probe", this.#table.settle(key, to, round));
   }
 
   force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
-    return this.#table.force(key, force);
+    return this.#alone("force circuit", this.#table.force(key, force));
   }
 
   reset(key: string): Promise<void> {
-    return this.#table.reset([key]);
+    return this.#alone("reset circuit", this.#table.reset([key]));
   }
 
   list(options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#table.list(options);
+    return this.#alone("list circuits", this.#table.list(options));
+  }
+
+  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    const end = performance.now() + this.#timeoutMs;
+    let removed = 0;
+    while (removed < limit) {
+      const left = Math.min(limit - removed, KEYS);
+      const batch = await this.#alone(
+        "prune circuits",
+        this.#table.prune(idleMs, left, isElected),
+        Math.max(1, end - performance.now()),
+      );
+      removed += batch;
+      // Half of the time is kept for a batch that takes longer than the ones before.
+      if (batch < left || performance.now() > end - this.#timeoutMs / 2) break;
+    }
+    return removed;
+  }
+
+  check(): Promise<void> {
+    return within(this.#timeoutMs, "check database", this.#table.check());
+  }
+
+  async #alone<Answer>(
+    action: string,
+    work: Promise<Answer>,
+    timeoutMs: number = this.#timeoutMs,
+  ): Promise<Answer> {
+    try {
+      const answer = await within(timeoutMs, action, work);
+      this.#onOutcome(undefined);
+      return answer;
+    } catch (error) {
+      this.#onOutcome(error);
+      throw error;
+    }
   }
 }
 
 /** The circuit as it was after one call among those that a statement counted. */
 function counted(circuit: Circuit, failureCount: number, successCount: number): Circuit {
-  return { ...circuit, failureCount, successCount };
+  // A copy by hand: this runs for every call, and a spread of so many fields is slow.
+  return {
+    key: circuit.key,
+    state: circuit.state,
+    failureCount,
+    successCount,
+    lastFailureTime: circuit.lastFailureTime,
+    lastStateChange: circuit.lastStateChange,
+    version: circuit.version,
+    probeCount: circuit.probeCount,
+    probeExpiresAt: circuit.probeExpiresAt,
+    forced: circuit.forced,
+    readAt: circuit.readAt,
+  };
 }
 
 /** A counter as it was before the last calls were counted; one that is full was full before. */
@@ -125,6 +230,6 @@ function before(count: number, calls: number): number {
   return count === MAX_COUNT ? MAX_COUNT : count - calls;
 }
 
-function talliesOf(parties: Parties<Circuit>): Tally[] {
-  return Array.from(parties, ([key, { failures, successes }]) => ({ key, failures, successes }));
+function talliesOf(seats: Seats<Circuit>): Tally[] {
+  return Array.from(seats, ([key, { failures, successes }]) => ({ key, failures, successes }));
 }

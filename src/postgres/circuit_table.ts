@@ -1,11 +1,13 @@
-import { CircuitBreakerStoreError } from "../errors.ts";
+import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
 import type { Circuit, Force, ForcedState, Round } from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import { type CircuitState, MAX_COUNT, type PostgresClient } from "../types.ts";
-import { execute, type Row } from "./executor.ts";
+import { pruneStatement, trimStatement } from "./cleanup_statements.ts";
+import { execute, type Execution, type Row } from "./executor.ts";
 import type { TableName } from "./identifier.ts";
 import {
+  checkStatement,
   listStatement,
   readOneStatement,
   readStatement,
@@ -14,6 +16,7 @@ import {
   recordSuccessStatement,
   resetStatement,
 } from "./statements.ts";
+import { StatementContext } from "./sql_parts.ts";
 import { textArray } from "./text_array.ts";
 import {
   claimStatement,
@@ -45,126 +48,151 @@ export interface CircuitTableOptions {
   /** A clock that replaces the database's. */
   now: (() => number) | undefined;
   rules: CircuitRules;
+  durability: "default" | "relaxed";
+  /** How long somebody waits for a statement, in milliseconds. */
+  timeoutMs: number;
   /** Told of the two clocks by every statement that returned the server's. */
   onTime: (sent: number, server: number, received: number) => void;
 }
 
 /** The circuits of one table: each method is one statement, for one circuit or for many. */
 export class CircuitTable {
-  readonly #client: PostgresClient;
-  readonly #table: TableName;
+  readonly #execution: Execution;
   readonly #options: CircuitTableOptions;
   readonly #text: ReturnType<typeof statementsOf>;
 
   constructor(client: PostgresClient, table: TableName, options: CircuitTableOptions) {
-    this.#client = client;
-    this.#table = table;
+    this.#execution = { client, table, timeoutMs: options.timeoutMs };
     this.#options = options;
-    this.#text = statementsOf(table, options.rules);
+    this.#text = statementsOf(table, options);
   }
 
   /** The circuits that exist among the keys, in no order. */
-  async read(keys: readonly string[]): Promise<Circuit[]> {
-    if (keys.length === 1) {
-      const key = keys[0]!;
-      return toCircuits(await this.#run("read circuit", this.#text.readOne, [key]), key);
-    }
-    return toCircuits(await this.#run("read circuit", this.#text.read, [textArray(keys)]));
+  read(keys: readonly string[]): Promise<Circuit[]> {
+    return keys.length === 1
+      ? this.#run("read circuit", this.#text.readOne, [keys[0]], keys[0])
+      : this.#run("read circuits", this.#text.read, [textArray(keys)]);
   }
 
   /** Adds up successes and failures; no key may stand twice. */
-  async record(tallies: readonly Tally[]): Promise<Circuit[]> {
-    if (tallies.length === 1) {
-      const { key, failures, successes } = tallies[0]!;
-      const rows = failures === 0
-        ? this.#run("record success", this.#text.recordSuccess, [key, String(successes)])
-        : this.#run("record result", this.#text.recordOne, [
-          key,
-          String(failures),
-          String(successes),
-        ]);
-      return toCircuits(await rows, key);
-    }
-    return toCircuits(
-      await this.#run("record result", this.#text.record, [
+  record(tallies: readonly Tally[]): Promise<Circuit[]> {
+    if (tallies.length > 1) {
+      return this.#run("record results", this.#text.record, [
         textArray(tallies.map((tally) => tally.key)),
         textArray(tallies.map((tally) => tally.failures)),
         textArray(tallies.map((tally) => tally.successes)),
-      ]),
-    );
+      ]);
+    }
+    const { key, failures, successes } = tallies[0]!;
+    return failures === 0
+      ? this.#run("record success", this.#text.recordSuccess, [key, `${successes}`], key)
+      : this.#run("record result", this.#text.recordOne, [key, `${failures}`, `${successes}`], key);
   }
 
   /** Moves circuits to a state; no key may stand twice. Closing one without a row returns none. */
-  async transition(keys: readonly string[], to: CircuitState): Promise<Circuit[]> {
-    const rows = await this.#run("move circuit", this.#text.transition, [
+  transition(keys: readonly string[], to: CircuitState): Promise<Circuit[]> {
+    return this.#run("move circuit", this.#text.transition, [
       textArray(keys),
       textArray(keys.map(() => to)),
     ]);
-    return toCircuits(rows);
   }
 
   /** Admits as many probes as the rules allow; no key may stand twice. */
-  async claim(wants: readonly Want[]): Promise<Claimed[]> {
-    const rows = await this.#run("claim probe", this.#text.claim!, [
+  claim(wants: readonly Want[]): Promise<Claimed[]> {
+    const params = [
       textArray(wants.map((want) => want.key)),
       textArray(wants.map((want) => want.wanted)),
-    ]);
-    return rows.map((row) => ({
-      ...toCircuit(row, row.key as string),
-      granted: Number(row.granted),
-    }));
+    ];
+    return this.#query("claim probe", this.#text.claim!, params, (rows) =>
+      rows.map((row) => ({
+        ...toCircuit(row, row.key as string),
+        granted: Number(row.granted),
+      })));
   }
 
   /** Moves a circuit by the result of a probe, unless its round is over. */
   async settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
-    const rows = await this.#run("settle probe", this.#text.settle, [
-      key,
-      to,
-      String(round.version),
-      String(round.lastStateChange),
-    ]);
-    return toCircuits(rows, key)[0];
+    const params = [key, to, `${round.version}`, `${round.lastStateChange}`];
+    return (await this.#run("settle probe", this.#text.settle, params, key))[0];
   }
 
   /** Forces a state on a circuit, or releases it. Releasing one without a row returns nothing. */
   async force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
-    const rows = await this.#run("force circuit", this.#text.force, [
-      key,
-      force?.state ?? null,
-      force?.forMs === undefined ? null : String(force.forMs),
-      force?.reason ?? null,
-    ]);
-    return toCircuits(rows, key)[0];
+    const forMs = force?.forMs === undefined ? null : `${force.forMs}`;
+    const params = [key, force?.state ?? null, forMs, force?.reason ?? null];
+    return (await this.#run("force circuit", this.#text.force, params, key))[0];
   }
 
   /** Deletes circuits. */
-  async reset(keys: readonly string[]): Promise<void> {
-    await execute(this.#client, this.#table, "reset circuit", this.#text.reset, [textArray(keys)]);
+  reset(keys: readonly string[]): Promise<void> {
+    const params = [textArray(keys)];
+    return execute(this.#execution, "reset circuit", this.#text.reset, params, () => {});
   }
 
   /** A page of circuits in the order of their keys. */
-  async list({ state, after, limit }: ResolvedListOptions): Promise<Circuit[]> {
-    const params = [state ?? null, String(limit)];
-    const rows = after === undefined
-      ? await this.#run("list circuits", this.#text.list, params)
-      : await this.#run("list circuits", this.#text.listAfter, [...params, after]);
-    return toCircuits(rows);
+  list({ state, after, limit }: ResolvedListOptions): Promise<Circuit[]> {
+    const params = [state ?? null, `${limit}`];
+    return after === undefined
+      ? this.#run("list circuits", this.#text.list, params)
+      : this.#run("list circuits", this.#text.listAfter, [...params, after]);
   }
 
-  async #run(action: string, text: string, params: unknown[]): Promise<Row[]> {
-    const { now, onTime } = this.#options;
-    const clock = now === undefined ? null : String(readClock(now));
+  /** Removes closed circuits that nobody uses, as the only instance or as any; returns how many. */
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    const { prune, pruneElected } = this.#text;
+    return this.#query(
+      "prune circuits",
+      isElected ? pruneElected : prune,
+      [`${idleMs}`, `${limit}`],
+      removedOf,
+    );
+  }
+
+  /** Removes the closed circuits longest idle until so many are left; returns how many it removed. */
+  trim(maxCircuits: number): Promise<number> {
+    return this.#query("trim circuits", this.#text.trim, [`${maxCircuits}`], removedOf);
+  }
+
+  /** Fails unless circuits can be read and written. */
+  check(): Promise<void> {
+    return execute(this.#execution, "check database", this.#text.check, [], (rows) => {
+      if (rows[0]!.read_only === "off") return;
+      throw new StoreUnavailableError("Cannot write circuits: the server is read-only", {
+        sqlState: "25006",
+      });
+    });
+  }
+
+  /** Runs a statement that returns circuits, and learns from what it says of the clock. */
+  #run(action: string, text: string, params: unknown[], key?: string): Promise<Circuit[]> {
     const sent = Date.now();
-    const rows = await execute(this.#client, this.#table, action, text, [clock, ...params]);
-    if (now === undefined && rows.length > 0) {
-      onTime(sent, Number(rows[0]!.server_now), Date.now());
+    return this.#query(action, text, params, (rows) => {
+      if (this.#options.now === undefined && rows.length > 0) {
+        this.#options.onTime(sent, Number(rows[0]!.server_now), Date.now());
+      }
+      // A statement for one key leaves it out of its row.
+      return rows.map((row) => toCircuit(row, key ?? row.key as string));
+    });
+  }
+
+  #query<Result>(
+    action: string,
+    text: string,
+    params: unknown[],
+    receive: (rows: Row[]) => Result,
+  ): Promise<Result> {
+    const { now } = this.#options;
+    if (now === undefined) return execute(this.#execution, action, text, params, receive);
+    try {
+      return execute(this.#execution, action, text, [`${readClock(now)}`, ...params], receive);
+    } catch (error) {
+      return Promise.reject(error);
     }
-    return rows;
   }
 }
 
-function statementsOf(table: TableName, rules: CircuitRules) {
-  const context = { table, rules };
+function statementsOf(table: TableName, { now, rules, durability }: CircuitTableOptions) {
+  const context = new StatementContext(table, rules, now !== undefined, durability);
   return {
     read: readStatement(context),
     readOne: readOneStatement(context),
@@ -175,7 +203,11 @@ function statementsOf(table: TableName, rules: CircuitRules) {
     claim: rules.probing === undefined ? undefined : claimStatement(context, rules.probing),
     settle: settleStatement(context),
     force: forceStatement(context),
-    reset: resetStatement(context),
+    reset: resetStatement(table),
+    check: checkStatement(table),
+    prune: pruneStatement(context, false),
+    pruneElected: pruneStatement(context, true),
+    trim: trimStatement(context),
     list: listStatement(context, false),
     listAfter: listStatement(context, true),
   };
@@ -189,9 +221,8 @@ function readClock(now: () => number): number {
   );
 }
 
-/** The circuits in the rows; a statement for one key leaves it out of its row. */
-function toCircuits(rows: Row[], key?: string): Circuit[] {
-  return rows.map((row) => toCircuit(row, key ?? row.key as string));
+function removedOf(rows: Row[]): number {
+  return Number(rows[0]!.removed);
 }
 
 /** The one place in which what a driver returned becomes numbers. */
@@ -212,6 +243,11 @@ function toCircuit(row: Row, key: string): Circuit {
 }
 
 function toForced(json: string): ForcedState {
-  const [state, at, until, reason] = JSON.parse(json);
-  return { state, at, until: until ?? undefined, reason: reason ?? undefined };
+  const { forced_state, forced_at, forced_until, forced_reason } = JSON.parse(json);
+  return {
+    state: forced_state,
+    at: forced_at,
+    until: forced_until ?? undefined,
+    reason: forced_reason ?? undefined,
+  };
 }

@@ -1,9 +1,7 @@
-import { CircuitBreakerStoreError } from "../errors.ts";
+import { CircuitBreakerStoreError, StoreTimeoutError } from "../errors.ts";
+import { IdleTimer } from "../idle_timer.ts";
 
-/**
- * Some calls for one key that leave in one statement, and the answer that they share. A hot key has
- * several seats, so that a statement can take some of its callers and leave the others.
- */
+/** What all calls for one key that leave in one statement share: how many they are, and the answer. */
 export class Seat<Answer> {
   readonly key: string;
   /** Failures to record, for those who record. */
@@ -14,16 +12,17 @@ export class Seat<Answer> {
   callers = 0;
   /** The answer to the key's part of the statement; `undefined` where it has no row. */
   readonly answer: Promise<Answer | undefined>;
-  /** Set when the seat leaves: all calls for the key in the statement, and those ahead of this seat. */
-  party!: Party<Answer>;
-  callersAhead = 0;
-  failuresAhead = 0;
-  successesAhead = 0;
+  /** When its callers give up, on the clock of `performance.now()`. */
+  readonly deadline: number;
+  /** The statement that it left in. */
+  trip: Trip<Answer> | undefined;
+  isSettled = false;
   resolve!: (answer: Answer | undefined) => void;
   reject!: (reason: unknown) => void;
 
-  constructor(key: string) {
+  constructor(key: string, deadline: number) {
     this.key = key;
+    this.deadline = deadline;
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -31,31 +30,18 @@ export class Seat<Answer> {
   }
 }
 
-/** All calls for one key in one statement. */
-export class Party<Answer> {
-  readonly seats: Seat<Answer>[] = [];
-  callers = 0;
-  failures = 0;
-  successes = 0;
+/** The seats of one statement, by key. */
+export type Seats<Answer> = ReadonlyMap<string, Seat<Answer>>;
 
-  /** Takes in a seat, behind those that are here. */
-  add(seat: Seat<Answer>): void {
-    seat.party = this;
-    seat.callersAhead = this.callers;
-    seat.failuresAhead = this.failures;
-    seat.successesAhead = this.successes;
-    this.callers += seat.callers;
-    this.failures += seat.failures;
-    this.successes += seat.successes;
-    this.seats.push(seat);
-  }
+/** One statement in flight. */
+export interface Trip<Answer> {
+  readonly seats: Seats<Answer>;
+  /** Seats that still wait for the answer; without any, the statement is abandoned. */
+  waiting: number;
 }
 
-/** Who travels in one statement, by key. */
-export type Parties<Answer> = ReadonlyMap<string, Party<Answer>>;
-
 /** Sends one statement for the keys that gathered; answers carry their key. */
-export type Send<Answer> = (parties: Parties<Answer>) => Promise<Answer[]>;
+export type Send<Answer> = (seats: Seats<Answer>) => Promise<Answer[]>;
 
 /** How a lane is bounded. */
 export interface LaneLimits {
@@ -65,10 +51,14 @@ export interface LaneLimits {
   keys: number;
   /** Calls that may wait. */
   waiting: number;
+  /** How long a call waits for its answer, in milliseconds. */
+  timeoutMs: number;
+  /** Told of each statement: the error with which it failed or was given up, or that it did not. */
+  onOutcome: (error: unknown) => void;
 }
 
-/** Callers that one seat holds at most, and the fewest for whom a statement is worth splitting. */
-const SEAT_SIZE = 16;
+/** Cheaper than `queueMicrotask`, which some runtimes wrap. */
+const DEPARTURE = Promise.resolve();
 
 /**
  * Gathers calls of one kind. A call leaves at once where a statement may be sent; calls that arrive
@@ -79,10 +69,10 @@ const SEAT_SIZE = 16;
 export class Lane<Answer extends { key: string }> {
   readonly #send: Send<Answer>;
   readonly #limits: LaneLimits;
-  /** Seats in the order of arrival. */
-  #queue: Seat<Answer>[] = [];
-  /** The seat of each key that still takes callers. */
-  readonly #boarding = new Map<string, Seat<Answer>>();
+  #gathering = new Map<string, Seat<Answer>>();
+  /** Seats without an answer, in the order of their deadlines; some at the front may have one. */
+  #unanswered: Seat<Answer>[] = [];
+  readonly #timer = new IdleTimer(() => this.#expire());
   #calls = 0;
   #inFlight = 0;
   #isScheduled = false;
@@ -99,69 +89,125 @@ export class Lane<Answer extends { key: string }> {
         `Cannot accept call: ${this.#calls} calls already wait for the database`,
       );
     }
-    let seat = this.#boarding.get(key);
-    if (seat === undefined || seat.callers === SEAT_SIZE) {
-      seat = new Seat<Answer>(key);
-      this.#boarding.set(key, seat);
-      this.#queue.push(seat);
+    let seat = this.#gathering.get(key);
+    if (seat === undefined) {
+      seat = new Seat<Answer>(key, performance.now() + this.#limits.timeoutMs);
+      this.#gathering.set(key, seat);
+      this.#unanswered.push(seat);
+      this.#timer.start(this.#limits.timeoutMs);
     }
     seat.callers++;
     this.#calls++;
     if (!this.#isScheduled && this.#inFlight < this.#limits.statements) {
       // A microtask later, so that calls made in one go share one statement.
       this.#isScheduled = true;
-      queueMicrotask(this.#depart);
+      void DEPARTURE.then(this.#depart);
     }
     return seat;
   }
 
   readonly #depart = (): void => {
     this.#isScheduled = false;
-    while (this.#queue.length > 0 && this.#inFlight < this.#limits.statements) {
+    while (this.#gathering.size > 0 && this.#inFlight < this.#limits.statements) {
       this.#inFlight++;
-      void this.#travel(this.#take());
+      this.#travel(this.#take());
     }
   };
 
-  /**
-   * A lane with several statements in flight gives each an equal share of its calls: while the
-   * callers of one work on their answer, the next one is under way. All in one statement, they
-   * would all work, then all wait.
-   */
-  #take(): Map<string, Party<Answer>> {
-    const share = Math.max(SEAT_SIZE, Math.ceil(this.#calls / this.#limits.statements));
-    const parties = new Map<string, Party<Answer>>();
-    let callers = 0;
-    let taken = 0;
-    for (const seat of this.#queue) {
-      let party = parties.get(seat.key);
-      if (callers >= share || party === undefined && parties.size === this.#limits.keys) break;
-      if (party === undefined) {
-        party = new Party();
-        parties.set(seat.key, party);
-      }
-      party.add(seat);
-      if (this.#boarding.get(seat.key) === seat) this.#boarding.delete(seat.key);
-      callers += seat.callers;
-      taken++;
+  #take(): Map<string, Seat<Answer>> {
+    const gathered = this.#gathering;
+    if (gathered.size <= this.#limits.keys) {
+      this.#gathering = new Map();
+      return gathered;
     }
-    this.#queue = taken === this.#queue.length ? [] : this.#queue.slice(taken);
-    return parties;
+    const taken = new Map<string, Seat<Answer>>();
+    for (const [key, seat] of gathered) {
+      if (taken.size === this.#limits.keys) break;
+      taken.set(key, seat);
+      gathered.delete(key);
+    }
+    return taken;
   }
 
-  async #travel(parties: Map<string, Party<Answer>>): Promise<void> {
-    try {
-      for (const answer of await this.#send(parties)) {
-        for (const seat of parties.get(answer.key)?.seats ?? []) seat.resolve(answer);
-      }
-      // Whoever has no answer asked for a key without a row; the others keep theirs.
-      for (const { seats } of parties.values()) for (const seat of seats) seat.resolve(undefined);
-    } catch (error) {
-      for (const { seats } of parties.values()) for (const seat of seats) seat.reject(error);
-    } finally {
-      for (const { callers } of parties.values()) this.#calls -= callers;
-      this.#inFlight--;
-      this.#depart();
+  #travel(seats: Map<string, Seat<Answer>>): void {
+    const trip = { seats, waiting: seats.size };
+    for (const seat of seats.values()) seat.trip = trip;
+    this.#send(seats).then(
+      (answers) => this.#arrive(trip, answers),
+      (error) => this.#fail(trip, error),
+    );
+  }
+
+  #arrive({ seats }: Trip<Answer>, answers: Answer[]): void {
+    for (const answer of answers) {
+      const seat = seats.get(answer.key);
+      if (seat !== undefined && this.#settle(seat)) seat.resolve(answer);
+    }
+    // Whoever has no answer yet asked for a key without a row.
+    if (answers.length < seats.size) {
+      for (const seat of seats.values()) if (this.#settle(seat)) seat.resolve(undefined);
+    }
+    this.#limits.onOutcome(undefined);
+    this.#tidy();
+    this.#depart();
+  }
+
+  #fail({ seats }: Trip<Answer>, error: unknown): void {
+    let isAwaited = false;
+    for (const seat of seats.values()) {
+      if (!this.#settle(seat)) continue;
+      seat.reject(error);
+      isAwaited = true;
+    }
+    // What everybody had given up on says nothing about now.
+    if (isAwaited) this.#limits.onOutcome(error);
+    this.#tidy();
+    this.#depart();
+  }
+
+  /** Takes a seat off the books; `false` where that was done before. */
+  #settle(seat: Seat<Answer>): boolean {
+    if (seat.isSettled) return false;
+    seat.isSettled = true;
+    this.#calls -= seat.callers;
+    // The last of its seats frees the lane, also where the statement itself still hangs.
+    if (seat.trip !== undefined && --seat.trip.waiting === 0) this.#inFlight--;
+    return true;
+  }
+
+  /** Gives up on the seats whose time is over, whatever became of their statement. */
+  #expire(): void {
+    const { timeoutMs } = this.#limits;
+    const late = new StoreTimeoutError(
+      `Cannot wait for the database: no answer in ${timeoutMs} ms`,
+    );
+    const now = performance.now();
+    let isLate = false;
+    for (const seat of this.#unanswered) {
+      if (seat.deadline - now > 0.5) break;
+      if (!this.#settle(seat)) continue;
+      isLate = true;
+      if (seat.trip === undefined) this.#gathering.delete(seat.key);
+      seat.reject(late);
+    }
+    if (isLate) this.#limits.onOutcome(late);
+    this.#tidy();
+    this.#depart();
+  }
+
+  /** Forgets the seats that have an answer; the timer is for the others. */
+  #tidy(): void {
+    const first = this.#unanswered.findIndex(isUnsettled);
+    if (first === -1) {
+      if (this.#unanswered.length > 0) this.#unanswered = [];
+      this.#timer.rest();
+    } else {
+      if (first > 0) this.#unanswered = this.#unanswered.slice(first);
+      this.#timer.start(Math.max(0, this.#unanswered[0]!.deadline - performance.now()));
     }
   }
+}
+
+function isUnsettled(seat: { isSettled: boolean }): boolean {
+  return !seat.isSettled;
 }

@@ -1,9 +1,10 @@
 import { SchemaError } from "../errors.ts";
 import type { PostgresClient } from "../types.ts";
-import { assertClient, storeError } from "./executor.ts";
+import { assertClient } from "./executor.ts";
 import { parseTableName } from "./identifier.ts";
 import { FOREIGN_TABLE, migrationStatement, NEWER_SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 import { sqlStateOf } from "./sql_state.ts";
+import { storeError } from "./store_error.ts";
 
 // Another migration got there first in spite of the lock (a transaction isolation above read
 // committed sees the catalogue as it was before it waited): trying again finds its work done.

@@ -4,47 +4,72 @@ import type { CircuitRules } from "../options.ts";
 import type { TableName } from "./identifier.ts";
 
 /** What the text of a store's statements depends on. */
-export interface StatementContext {
+export class StatementContext {
   readonly table: TableName;
   readonly rules: CircuitRules;
-}
+  /**
+   * Epoch milliseconds of the clock that decides: the caller's, which is the first parameter of
+   * every statement then, otherwise the database's. Not `now()`, which stands still in a
+   * transaction. In a SET list it is evaluated after the row's lock was got, so that a wait for the
+   * lock does not make the time old.
+   */
+  readonly now: string;
+  /** What recording adds to its result so that its commit does not wait for the disk, if so. */
+  readonly relaxation: string;
+  readonly #firstParameter: number;
 
-/**
- * Epoch milliseconds of the clock that decides: the caller's where `$1` holds one, otherwise the
- * database's. Not `now()`, which stands still in a transaction. In a SET list it is evaluated after
- * the row's lock was got, so that a wait for the lock does not make the time old.
- */
-export const NOW =
-  "coalesce($1::text::bigint, floor(date_part('epoch', clock_timestamp()) * 1000)::bigint)";
+  constructor(
+    table: TableName,
+    rules: CircuitRules,
+    isCallersClock: boolean,
+    durability: "default" | "relaxed",
+  ) {
+    this.table = table;
+    this.rules = rules;
+    // For this transaction only, which is the statement: no state of the session, no pooler minds.
+    this.relaxation = durability === "relaxed"
+      ? ", set_config('synchronous_commit', 'off', true) as durability"
+      : "";
+    this.now = isCallersClock
+      ? "$1::text::bigint"
+      : "floor(date_part('epoch', clock_timestamp()) * 1000)::bigint";
+    this.#firstParameter = isCallersClock ? 2 : 1;
+  }
+
+  /** The statement's own parameters in their order, beginning with 0: text, to be cast. */
+  param(index: number): string {
+    return `$${this.#firstParameter + index}::text`;
+  }
+}
 
 /**
  * What every statement returns. Cast, so that a migration that widens a column under a running
  * gateway does not change the type of a result it has prepared (0A000). What an operator forced is
- * one column, because a column costs more than the rare row that has it.
+ * one column, because a column costs more than the rare row that has it. The texts are short where
+ * they can be: some drivers hash them for every call.
  */
-export function columns({ rules }: StatementContext, now: string = NOW): string {
+export function columns(context: StatementContext, now: string = context.now): string {
+  const { rules } = context;
   const failures = rules.failureWindowMs === undefined
-    ? "circuit.failure_count"
+    ? "c.failure_count"
     : recentFailures(rules.failureWindowMs, now);
   const probing = rules.probing === undefined
     ? ""
-    : ", circuit.version::bigint, circuit.probe_count::int, circuit.probe_expires_at::bigint";
-  return `circuit.state::text, ${failures}::bigint as failure_count, circuit.success_count::bigint,
-  circuit.last_failure_time::bigint, circuit.last_state_change::bigint,
-  case when circuit.forced_state is not null then json_build_array(
-    circuit.forced_state, circuit.forced_at, circuit.forced_until, circuit.forced_reason
-  )::text end as forced${probing}, ${now} as server_now`;
+    : ", c.version::bigint, c.probe_count::int, c.probe_expires_at::bigint";
+  return `c.state::text, ${failures}::bigint as failure_count, c.success_count::bigint,
+c.last_failure_time::bigint, c.last_state_change::bigint,
+case when c.forced_state is not null then to_json(c)::text end as forced${probing}, ${now} as server_now`;
 }
 
 /** The same where many circuits may come back. */
-export function keyedColumns(context: StatementContext, now: string = NOW): string {
-  return `circuit.key::text, ${columns(context, now)}`;
+export function keyedColumns(context: StatementContext, now: string = context.now): string {
+  return `c.key::text, ${columns(context, now)}`;
 }
 
 /** The failures of the window. A time ahead by more than it was stamped before a clock was set back. */
 function recentFailures(windowMs: number, now: string): string {
   return `(
-    select count(*) from unnest(circuit.recent_failures) as failure (at), (select ${now} as now) clock
+    select count(*) from unnest(c.recent_failures) as failure (at), (select ${now} as now) clock
     where abs(now - at) < ${windowMs}
   )`;
 }
@@ -52,7 +77,7 @@ function recentFailures(windowMs: number, now: string): string {
 /** The failure count that decides whether a circuit is due to open. */
 export function decidingFailures({ rules }: StatementContext, now: string): string {
   return rules.failureWindowMs === undefined
-    ? "circuit.failure_count"
+    ? "c.failure_count"
     : recentFailures(rules.failureWindowMs, now);
 }
 
@@ -62,11 +87,11 @@ export function storedState(row: string): string {
 }
 
 /** Whether an operator's state is in force. */
-export function isForced(row: string, now: string = NOW): string {
+export function isForced(row: string, now: string): string {
   return `(${row}.forced_state is not null and coalesce(${now} < ${row}.forced_until, true))`;
 }
 
 /** A row's state as the fleet sees it. */
-export function effectiveState(row: string): string {
-  return `case when ${isForced(row)} then ${row}.forced_state else ${storedState(row)} end`;
+export function effectiveState(row: string, now: string): string {
+  return `case when ${isForced(row, now)} then ${row}.forced_state else ${storedState(row)} end`;
 }

@@ -6,93 +6,97 @@
  */
 
 import { MAX_COUNT } from "../types.ts";
-import { columns, effectiveState, keyedColumns, NOW, type StatementContext } from "./sql_parts.ts";
+import type { TableName } from "./identifier.ts";
+import { columns, effectiveState, keyedColumns, type StatementContext } from "./sql_parts.ts";
 
-/** `$2` keys. Returns a row for each key that has one. */
+/** Parameters: keys. Returns a row for each key that has one. */
 export function readStatement(context: StatementContext): string {
-  return `select ${keyedColumns(context)} from ${context.table.quoted} as circuit
-where key = any($2::text::text[])`;
+  return `select ${keyedColumns(context)}
+from ${context.table.quoted} c where key = any(${context.param(0)}::text[])`;
 }
 
-/** `$2` the key: the form for a lone key, which is cheaper to run. */
+/** Parameters: the key. The form for a lone key, which is cheaper to run. */
 export function readOneStatement(context: StatementContext): string {
-  return `select ${columns(context)} from ${context.table.quoted} as circuit where key = $2::text`;
+  return `select ${columns(context)}
+from ${context.table.quoted} c where key = ${context.param(0)}`;
 }
 
-/** `$2` keys, `$3` failures and `$4` successes to add, key by key; no key twice. */
+/** Parameters: keys, failures and successes to add, key by key; no key twice. */
 export function recordStatement(context: StatementContext): string {
+  const { now } = context;
   return `${insertCounts(context)}
-select key, failures, successes, ${failureTime("failures")}, ${NOW}${
+select key, failures, successes, ${failureTime(now, "failures")}, ${now}${
     failureTimes(context, "failures")
   }
-from unnest($2::text::text[], $3::text::bigint[], $4::text::bigint[]) as call (key, failures, successes)
+from unnest(
+  ${context.param(0)}::text[], ${context.param(1)}::bigint[], ${context.param(2)}::bigint[]
+) as call (key, failures, successes)
 order by key collate "C"
 ${addCounts(context)}
-returning ${keyedColumns(context)}`;
+returning ${keyedColumns(context)}${context.relaxation}`;
 }
 
-/** `$2` the key, `$3` failures and `$4` successes to add: the form for a lone key. */
+/** Parameters: the key, failures and successes to add. The form for a lone key. */
 export function recordOneStatement(context: StatementContext): string {
-  const failures = "$3::text::bigint";
+  const { now } = context;
+  const failures = `${context.param(1)}::bigint`;
   return `${insertCounts(context)}
-values ($2::text, ${failures}, $4::text::bigint, ${failureTime(failures)}, ${NOW}${
-    failureTimes(context, failures)
-  })
+values (${context.param(0)}, ${failures}, ${context.param(2)}::bigint,
+  ${failureTime(now, failures)}, ${now}${failureTimes(context, failures)})
 ${addCounts(context)}
-returning ${columns(context)}`;
+returning ${columns(context)}${context.relaxation}`;
 }
 
-/** `$2` the key, `$3` successes to add: the form for what a healthy gateway does all day. */
+/** Parameters: the key, successes to add. The form for what a healthy gateway does all day. */
 export function recordSuccessStatement(context: StatementContext): string {
-  return `insert into ${context.table.quoted} as circuit (key, success_count, updated_at)
-values ($2::text, $3::text::bigint, ${NOW})
+  return `insert into ${context.table.quoted} as c (key, success_count, updated_at)
+values (${context.param(0)}, ${context.param(1)}::bigint, ${context.now})
 on conflict (key) do update set
-  success_count = ${saturated("success_count")},
-  updated_at = excluded.updated_at
-returning ${columns(context)}`;
+  success_count = ${saturated("success_count")}, updated_at = excluded.updated_at
+returning ${columns(context)}${context.relaxation}`;
 }
 
 function insertCounts({ table, rules }: StatementContext): string {
-  return `insert into ${table.quoted} as circuit
+  return `insert into ${table.quoted} as c
   (key, failure_count, success_count, last_failure_time, updated_at${
     rules.failureWindowMs === undefined ? "" : ", recent_failures"
   })`;
 }
 
-function failureTime(failures: string): string {
-  return `case when ${failures} > 0 then ${NOW} else 0 end`;
+function failureTime(now: string, failures: string): string {
+  return `case when ${failures} > 0 then ${now} else 0 end`;
 }
 
-function failureTimes({ rules }: StatementContext, failures: string): string {
+function failureTimes({ rules, now }: StatementContext, failures: string): string {
   if (rules.failureWindowMs === undefined) return "";
-  return `, array_fill(${NOW}, array[least(${failures}, ${windowCapacity(rules)})::int])`;
+  return `, array_fill(${now}, array[least(${failures}, ${windowCapacity(rules)})::int])`;
 }
 
-function addCounts({ rules }: StatementContext): string {
+function addCounts({ rules, now }: StatementContext): string {
   return `on conflict (key) do update set
   failure_count = ${saturated("failure_count")},
   success_count = ${saturated("success_count")},
   last_failure_time =
-    case when excluded.failure_count > 0 then ${NOW} else circuit.last_failure_time end,
-  updated_at = ${NOW}${
+    case when excluded.failure_count > 0 then ${now} else c.last_failure_time end,
+  updated_at = ${now}${
     rules.failureWindowMs === undefined ? "" : `,
-  recent_failures = ${keptFailures(rules.failureWindowMs, windowCapacity(rules))}`
+  recent_failures = ${keptFailures(now, rules.failureWindowMs, windowCapacity(rules))}`
   }`;
 }
 
 // The inner bound is for a counter that somebody else set beyond ours: adding to 2^63 - 1 fails.
 function saturated(counter: string): string {
-  return `least(least(circuit.${counter}, ${MAX_COUNT}) + excluded.${counter}, ${MAX_COUNT})`;
+  return `least(least(c.${counter}, ${MAX_COUNT}) + excluded.${counter}, ${MAX_COUNT})`;
 }
 
 /** The failures that a row remembers: those of the window, the newest first to stay. */
-function keptFailures(windowMs: number, capacity: number): string {
-  return `case when excluded.failure_count = 0 then circuit.recent_failures else array(
+function keptFailures(now: string, windowMs: number, capacity: number): string {
+  return `case when excluded.failure_count = 0 then c.recent_failures else array(
     select at from (
-      select at from unnest(circuit.recent_failures) as failure (at), (select ${NOW} as now) clock
+      select at from unnest(c.recent_failures) as failure (at), (select ${now} as now) clock
       where abs(now - at) < ${windowMs}
       union all
-      select ${NOW} from generate_series(1, least(excluded.failure_count, ${capacity}))
+      select ${now} from generate_series(1, least(excluded.failure_count, ${capacity}))
     ) as failure order by at desc limit ${capacity}
   ) end`;
 }
@@ -102,21 +106,28 @@ function windowCapacity({ failureThreshold = 1 }: StatementContext["rules"]): nu
   return Math.max(failureThreshold, 1000);
 }
 
-/** `$1` keys. */
-export function resetStatement({ table }: StatementContext): string {
-  return `with circuit as (
+/** Parameters: keys. The clock is not among them. */
+export function resetStatement(table: TableName): string {
+  return `with c as (
   select key from ${table.quoted} where key = any($1::text::text[])
   order by key collate "C" for update
 )
-delete from ${table.quoted} as doomed using circuit where doomed.key = circuit.key`;
+delete from ${table.quoted} as doomed using c where doomed.key = c.key`;
 }
 
-/** `$2` state or null, `$3` limit, `$4` the key to start after, where there is one. */
+/** Parameters: state or null, limit, and the key to start after, where there is one. */
 export function listStatement(context: StatementContext, hasCursor: boolean): string {
-  return `select ${keyedColumns(context)}
-from ${context.table.quoted} as circuit
-where ($2::text is null or ${effectiveState("circuit")} = $2::text)${
-    hasCursor ? ' and key collate "C" > $4::text' : ""
+  const state = context.param(0);
+  return `select ${keyedColumns(context)} from ${context.table.quoted} c
+where (${state} is null or ${effectiveState("c", context.now)} = ${state})${
+    hasCursor ? ` and key collate "C" > ${context.param(2)}` : ""
   }
-order by key collate "C" limit $3::text::int`;
+order by key collate "C" limit ${context.param(1)}::int`;
+}
+
+/** Fails unless the table is there; returns whether the server takes writes. No parameters. */
+export function checkStatement(table: TableName): string {
+  return `select current_setting('transaction_read_only') as read_only
+from (select 1) as always
+left join (select key, version from ${table.quoted} limit 1) as any_circuit on true`;
 }

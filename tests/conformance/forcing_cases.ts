@@ -255,7 +255,7 @@ function forceArgumentTests({ configured }: Suite): void {
         assertEquals((error as Error).name, type.name, String(error));
         assertMatch(
           (error as Error).message,
-          /^Cannot force circuit: (.+, received .+|there is no option "forms"$)/s,
+          /^Cannot force circuit: (.+, received .+|there is no option "forms", use one of reason, forMs$)/s,
         );
       }
       const error = await failureOf(() => c.store[force](42 as unknown as string));

@@ -11,6 +11,7 @@ import type {
   ForceOptions,
   ListOptions,
   PostgresCircuitBreakerStoreOptions,
+  PruneOptions,
 } from "../../mod.ts";
 
 /** Everything that both the in-memory and the PostgreSQL store offer. */
@@ -21,6 +22,7 @@ export interface ConformanceStore extends CircuitBreakerStore {
   forceOpen(key: string, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
   forceClosed(key: string, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
   release(key: string): Promise<CircuitBreakerSnapshot>;
+  prune(options: PruneOptions): Promise<number>;
   destroy(): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -13,6 +13,7 @@ import { listTests } from "./list_cases.ts";
 import { optionTests } from "./option_cases.ts";
 import { probeResultTests } from "./probe_result_cases.ts";
 import { probingTests } from "./probing_cases.ts";
+import { pruningTests } from "./pruning_cases.ts";
 import { readingTests } from "./reading_cases.ts";
 import { type ConformanceBackend, suiteOf, type TestRunner } from "./session.ts";
 import { timeTests } from "./time_cases.ts";
@@ -42,5 +43,6 @@ export function conformance(runner: TestRunner, backend: ConformanceBackend): vo
   fleetTests(suite);
   forcingTests(suite);
   windowTests(suite);
+  pruningTests(suite);
   optionTests(runner, backend);
 }

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CircuitBreakerStoreError } from "../../src/errors.ts";
+import { CircuitBreakerStoreError, StoreTimeoutError } from "../../src/errors.ts";
 import { Lane, type LaneLimits } from "../../src/postgres/lane.ts";
 
 interface Answer {
@@ -21,7 +21,7 @@ function laneOf(limits: Partial<LaneLimits> = {}) {
       fail: reject,
     });
     return promise;
-  }, { statements: 1, keys: 100, waiting: 100, ...limits });
+  }, { statements: 1, keys: 100, waiting: 100, timeoutMs: 60_000, onOutcome: () => {}, ...limits });
   return { lane, sent };
 }
 
@@ -124,16 +124,34 @@ Deno.test("Lane refuses calls beyond what may wait, and takes them again once so
   await Promise.all(again);
 });
 
-Deno.test("Lane with two statements gives each half of the callers of a hot key", async () => {
-  const { lane, sent } = laneOf({ statements: 2 });
-  const seats = Array.from({ length: 64 }, () => lane.join("hot"));
+Deno.test("Lane gives up on a statement that hangs, and its late answer changes nothing", async () => {
+  const outcomes: unknown[] = [];
+  const { lane, sent } = laneOf({ timeoutMs: 30, onOutcome: (error) => outcomes.push(error) });
+  const hanging = lane.join("a").answer;
   await Promise.resolve();
-  assertEquals(sent.map(({ keys }) => keys), [["hot"], ["hot"]]);
-  const halves = [seats.slice(0, 32), seats.slice(32)].map((half) => half[0]!.party);
-  assertEquals(halves.map(({ callers }) => callers), [32, 32]);
-  assertEquals([seats[0], seats[16], seats[32]].map((seat) => seat!.callersAhead), [0, 16, 0]);
-  sent[1]!.end();
-  assertEquals((await seats[63]!.answer)!.statement, 2);
+  const waiting = lane.join("a").answer;
+  await assertRejects(() => hanging, StoreTimeoutError, "no answer in 30 ms");
+  // The lane is free again: what gathered behind it went its own way or gave up as well.
+  await waiting.catch((error) => assert(error instanceof StoreTimeoutError));
+  assert(outcomes.every((outcome) => outcome instanceof StoreTimeoutError));
   sent[0]!.end();
-  assertEquals((await seats[0]!.answer)!.statement, 1);
+  const next = lane.join("b").answer;
+  await Promise.resolve();
+  sent.at(-1)!.end();
+  assertEquals((await next)!.key, "b");
+});
+
+Deno.test("Lane tells of a failure once, and not of one that nobody waited for", async () => {
+  const outcomes: unknown[] = [];
+  const { lane, sent } = laneOf({ timeoutMs: 20, onOutcome: (error) => outcomes.push(error) });
+  const answers = ["a", "b", "a"].map((key) => lane.join(key).answer);
+  await Promise.resolve();
+  sent[0]!.fail(new Error("gone"));
+  for (const answer of answers) await assertRejects(() => answer, Error, "gone");
+  assertEquals(outcomes.length, 1);
+  const late = lane.join("a").answer;
+  await assertRejects(() => late, StoreTimeoutError);
+  sent[1]!.fail(new Error("late"));
+  await Promise.resolve();
+  assertEquals(outcomes.length, 2);
 });

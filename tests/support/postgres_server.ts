@@ -12,6 +12,7 @@ import {
   POSTGRES_VERSIONS,
   type PostgresVersion,
 } from "./postgres_binaries.ts";
+import { type Unprivileged, unprivileged } from "./unprivileged.ts";
 
 /** How a throw-away server differs from the default one. */
 export interface PostgresServerOptions {
@@ -78,7 +79,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
   const native = await fetchPostgres(options.version ?? versionFromEnvironment());
   const folder = await GuardedFolder.create("QUIT");
   try {
-    const server = new EmbeddedServer(folder, await owner());
+    const server = new EmbeddedServer(folder, await unprivileged());
     await server.initialise(native, { ...DEFAULT_SETTINGS, ...options.settings });
     await server.startOnFreePort();
     return server;
@@ -97,21 +98,6 @@ function versionFromEnvironment(): PostgresVersion {
   );
 }
 
-/** Whom the server runs as: PostgreSQL refuses root. */
-interface Owner {
-  uid?: number;
-  gid?: number;
-}
-
-async function owner(): Promise<Owner> {
-  if (Deno.uid() !== 0) return {};
-  const id = async (flag: string) => {
-    const { stdout } = await new Deno.Command("id", { args: [flag, "nobody"] }).output();
-    return Number(new TextDecoder().decode(stdout));
-  };
-  return { uid: await id("-u"), gid: await id("-g") };
-}
-
 /** The main process ended before it was ready; what it logged says why. */
 class NotStartedError extends Error {}
 
@@ -119,13 +105,13 @@ class EmbeddedServer implements PostgresServer {
   readonly host = HOST;
   readonly dataDirectory: string;
   readonly #folder: GuardedFolder;
-  readonly #owner: Owner;
+  readonly #owner: Unprivileged;
   #port = 0;
   #pid = 0;
   #exited: Promise<void> = Promise.resolve();
   #stopped: Promise<void> | undefined;
 
-  constructor(folder: GuardedFolder, owner: Owner) {
+  constructor(folder: GuardedFolder, owner: Unprivileged) {
     this.#folder = folder;
     this.#owner = owner;
     this.dataDirectory = `${folder.path}/data`;

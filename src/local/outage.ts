@@ -1,0 +1,210 @@
+import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import { isStoreTimeoutError, isStoreUnavailableError, StoreUnavailableError } from "../errors.ts";
+import type { ResolvedListOptions } from "../list_options.ts";
+import type { OutageChange } from "../options.ts";
+import type { CircuitState } from "../types.ts";
+import { startTimer } from "./background.ts";
+import type { Fallback } from "./fallback.ts";
+
+/** The first check comes almost at once: most connections that break are alone in it. */
+const FIRST_CHECK_MS = 20;
+
+/** Checks are at most so far apart, which bounds how long a return goes unnoticed. */
+const MAX_CHECK_MS = 1000;
+
+/** What the guard needs. */
+export interface OutageOptions {
+  /** Where circuits are kept while the database is out; `undefined` reports the outage instead. */
+  fallback: Fallback | undefined;
+  onOutageChange: ((change: OutageChange) => void) | undefined;
+}
+
+/**
+ * Stands between an instance and its database. The first call that finds the database out begins an
+ * outage; from then on no call waits for it, and one background check after another asks it again,
+ * at random moments so that a thousand instances do not return at once.
+ */
+export class OutageGuard implements Circuits {
+  #circuits!: Circuits;
+  readonly #fallback: Fallback | undefined;
+  readonly #onChange: ((change: OutageChange) => void) | undefined;
+  #cause: Error | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Checks since a call last succeeded: an outage that comes back at once is asked less often. */
+  #checks = 0;
+  #isEnded = false;
+
+  constructor({ fallback, onOutageChange }: OutageOptions) {
+    this.#fallback = fallback;
+    this.#onChange = onOutageChange;
+  }
+
+  /** Stands before these circuits, whose statements are reported to `onOutcome`. */
+  guard(circuits: Circuits): void {
+    this.#circuits = circuits;
+  }
+
+  read(key: string): Promise<Circuit | undefined> {
+    return this.#kept(key, (circuits) => circuits.read(key));
+  }
+
+  recordSuccess(key: string): Promise<Circuit> {
+    return this.#kept(key, (circuits) => circuits.recordSuccess(key));
+  }
+
+  recordFailure(key: string): Promise<Circuit> {
+    return this.#kept(key, (circuits) => circuits.recordFailure(key));
+  }
+
+  transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
+    return this.#kept(key, (circuits) => circuits.transition(key, to));
+  }
+
+  settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
+    return this.#kept(key, (circuits) => circuits.settle(key, to, round));
+  }
+
+  async claim(key: string): Promise<Admission | undefined> {
+    const admission = await this.#guarded((circuits) => circuits.claim(key), this.#fallback);
+    this.#remember(key, admission?.circuit);
+    return admission;
+  }
+
+  readMany(keys: readonly string[]): Promise<Circuit[]> {
+    return this.#guarded((circuits) => circuits.readMany(keys), this.#fallback);
+  }
+
+  // An operator's word counts for the fleet: said to one instance alone, it would be lost.
+
+  async force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
+    const circuit = await this.#guarded((circuits) => circuits.force(key, force), undefined);
+    this.#remember(key, circuit);
+    return circuit;
+  }
+
+  async reset(key: string): Promise<void> {
+    await this.#guarded((circuits) => circuits.reset(key), undefined);
+    this.#remember(key, undefined);
+  }
+
+  list(options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#guarded((circuits) => circuits.list(options), undefined);
+  }
+
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    return this.#guarded((circuits) => circuits.prune(idleMs, limit, isElected), undefined);
+  }
+
+  async check(): Promise<void> {
+    await this.#circuits.check();
+  }
+
+  /** Stops asking in the background; calls go to the database from then on. */
+  end(): void {
+    this.#isEnded = true;
+    this.#cause = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Told of each statement by whoever sends them: the error that it ended in, if it did. */
+  readonly onOutcome = (error: unknown): void => {
+    if (error === undefined) this.#checks = 0;
+    else if (isOutage(error) && this.#cause === undefined) this.#begin(error);
+  };
+
+  /** A call for one circuit, which is remembered for the next outage. */
+  #kept<Answer extends Circuit | undefined>(
+    key: string,
+    call: (circuits: Circuits) => Promise<Answer>,
+  ): Promise<Answer> {
+    return this.#fallback === undefined
+      ? this.#guarded(call, undefined)
+      : this.#remembered(key, call, this.#fallback);
+  }
+
+  async #remembered<Answer extends Circuit | undefined>(
+    key: string,
+    call: (circuits: Circuits) => Promise<Answer>,
+    fallback: Fallback,
+  ): Promise<Answer> {
+    const circuit = await this.#guarded(call, fallback);
+    this.#remember(key, circuit);
+    return circuit;
+  }
+
+  #remember(key: string, circuit: Circuit | undefined): void {
+    if (this.#cause === undefined) this.#fallback?.remember(key, circuit);
+  }
+
+  /** Nothing stands between a call and the database while it is in, unless there is a fallback. */
+  #guarded<Answer>(
+    call: (circuits: Circuits) => Promise<Answer>,
+    fallback: Fallback | undefined,
+  ): Promise<Answer> {
+    if (this.#cause !== undefined) return this.#answered(call, fallback, this.#cause);
+    return fallback === undefined ? call(this.#circuits) : this.#caught(call, fallback);
+  }
+
+  async #answered<Answer>(
+    call: (circuits: Circuits) => Promise<Answer>,
+    fallback: Fallback | undefined,
+    cause: Error,
+  ): Promise<Answer> {
+    if (fallback !== undefined) return await call(fallback);
+    throw new StoreUnavailableError(`Cannot use the database: it is out (${cause.message})`, {
+      cause,
+    });
+  }
+
+  async #caught<Answer>(
+    call: (circuits: Circuits) => Promise<Answer>,
+    fallback: Fallback,
+  ): Promise<Answer> {
+    try {
+      return await call(this.#circuits);
+    } catch (error) {
+      if (isOutage(error)) return await call(fallback);
+      throw error;
+    }
+  }
+
+  #begin(cause: Error): void {
+    if (this.#isEnded) return;
+    this.#cause = cause;
+    this.#fallback?.begin();
+    this.#scheduleCheck();
+    this.#report({ isOut: true, cause });
+  }
+
+  #scheduleCheck(): void {
+    const delay = Math.min(FIRST_CHECK_MS * 2 ** this.#checks, MAX_CHECK_MS);
+    this.#checks++;
+    this.#timer = startTimer(() => void this.#runCheck(), delay * (0.5 + Math.random() / 2));
+  }
+
+  async #runCheck(): Promise<void> {
+    try {
+      await this.#circuits.check();
+    } catch {
+      if (!this.#isEnded) this.#scheduleCheck();
+      return;
+    }
+    if (this.#isEnded) return;
+    this.#cause = undefined;
+    this.#fallback?.end();
+    this.#report({ isOut: false });
+  }
+
+  #report(change: OutageChange): void {
+    try {
+      this.#onChange?.(change);
+    } catch {
+      // A listener's mistake must not become the gateway's.
+    }
+  }
+}
+
+function isOutage(error: unknown): error is Error {
+  return isStoreTimeoutError(error) || isStoreUnavailableError(error);
+}
