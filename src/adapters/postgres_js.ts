@@ -7,7 +7,7 @@
  * import { PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
  * import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
  *
- * const sql = postgres("postgres://localhost/app", { max: 4 });
+ * const sql = postgres("postgres://localhost/app", { max: 4, fetch_types: false });
  * const store = new PostgresCircuitBreakerStore(fromPostgresJs(sql));
  *
  * await store.close();
@@ -46,8 +46,16 @@ export interface FromPostgresJsOptions {
 /**
  * Makes a client for the store from postgres.js. Errors reach the caller as the driver threw them.
  *
- * Versions 3.4.8 and 3.4.9 of postgres.js can end the process after the server has terminated a
- * connection; 3.4.7 does not.
+ * Use 3.4.5, 3.4.6 or 3.4.7 of postgres.js. After the server has terminated connections, 3.4.8 and
+ * 3.4.9, the newest, fail the first statement on each new one with the old error, and on Deno leave
+ * some without an end; 3.4.4 ends the process. On Bun, the driver can leave statements without an
+ * answer for half a minute or more.
+ *
+ * Pass `fetch_types: false` to `postgres()`. Otherwise each connection first asks for array types,
+ * and where that fails, the process ends with an error that nobody can catch. Once the types are
+ * known, the adapter sets that option to `false` itself, so that types which are created later are
+ * learned by the next process. It also keeps the driver's waits between two attempts to connect,
+ * which would grow to 20 s, at a quarter of a second.
  *
  * @throws {TypeError} If `sql` is not postgres.js, or renames columns (`transform: postgres.camel`
  * and its like), which would hide from the store the columns that it reads.

@@ -3,7 +3,7 @@ import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
 import { circuitBreaker, createGateway } from "@homegrower-club/stoma";
 import postgres from "postgres";
 
-const client = fromPostgresJs(postgres(Deno.env.get("DATABASE_URL")!));
+const client = fromPostgresJs(postgres(Deno.env.get("DATABASE_URL")!, { fetch_types: false }));
 await migrate(client); // creates or upgrades the table; safe at every start of every instance
 
 const store = new PostgresCircuitBreakerStore(client);
