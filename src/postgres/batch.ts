@@ -120,13 +120,21 @@ export class Batch implements Circuits {
         this.#added++;
       }
     }
-    if (this.#added < maxCircuits / 10 || this.#isTrimming) return;
-    this.#added = 0;
+    if (!this.#isTrimming) void this.#trim(maxCircuits);
+  }
+
+  /** Goes on as long as the table grew by another tenth meanwhile. */
+  async #trim(maxCircuits: number): Promise<void> {
     this.#isTrimming = true;
-    // What fails here is tried again after the next tenth.
-    this.#alone("trim circuits", this.#table.trim(maxCircuits)).catch(() => {}).finally(() => {
-      this.#isTrimming = false;
-    });
+    try {
+      while (this.#added >= maxCircuits / 10) {
+        this.#added = 0;
+        await this.#alone("trim circuits", this.#table.trim(maxCircuits));
+      }
+    } catch {
+      // Tried again after the next tenth.
+    }
+    this.#isTrimming = false;
   }
 
   transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
