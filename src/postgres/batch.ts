@@ -81,6 +81,7 @@ export class Batch implements Circuits {
     return seat.answer.then((answer) => {
       const circuit = answer!;
       const later = seat.successes - place;
+      if (later === 0) return circuit;
       return counted(circuit, circuit.failureCount, before(circuit.successCount, later));
     });
   }

@@ -16,7 +16,7 @@ import {
   recordSuccessStatement,
   resetStatement,
 } from "./statements.ts";
-import { StatementContext } from "./sql_parts.ts";
+import { StatementContext, unpack } from "./sql_parts.ts";
 import { textArray } from "./text_array.ts";
 import {
   claimStatement,
@@ -105,7 +105,7 @@ export class CircuitTable {
     ];
     return this.#query("claim probe", this.#text.claim!, params, (rows) =>
       rows.map((row) => ({
-        ...toCircuit(row, row.key as string),
+        ...toCircuit(row),
         granted: Number(row.granted),
       })));
   }
@@ -167,11 +167,11 @@ export class CircuitTable {
   #run(action: string, text: string, params: unknown[], key?: string): Promise<Circuit[]> {
     const sent = Date.now();
     return this.#query(action, text, params, (rows) => {
-      if (this.#options.now === undefined && rows.length > 0) {
-        this.#options.onTime(sent, Number(rows[0]!.server_now), Date.now());
+      const circuits = rows.map((row) => toCircuit(row, key));
+      if (this.#options.now === undefined && circuits.length > 0) {
+        this.#options.onTime(sent, circuits[0]!.readAt, Date.now());
       }
-      // A statement for one key leaves it out of its row.
-      return rows.map((row) => toCircuit(row, key ?? row.key as string));
+      return circuits;
     });
   }
 
@@ -225,20 +225,22 @@ function removedOf(rows: Row[]): number {
   return Number(rows[0]!.removed);
 }
 
-/** The one place in which what a driver returned becomes numbers. */
-function toCircuit(row: Row, key: string): Circuit {
+/** The one place in which a row becomes a circuit. A statement for one key does not return it. */
+function toCircuit(row: Row, lone?: string): Circuit {
+  const { fields, forced, key } = unpack(String(row.circuit));
   return {
-    key,
-    state: row.state === "open" || row.state === "half-open" ? row.state : "closed",
-    failureCount: Math.min(Number(row.failure_count), MAX_COUNT),
-    successCount: Math.min(Number(row.success_count), MAX_COUNT),
-    lastFailureTime: Number(row.last_failure_time),
-    lastStateChange: Number(row.last_state_change),
-    version: Number(row.version ?? 0),
-    probeCount: Number(row.probe_count ?? 0),
-    probeExpiresAt: Number(row.probe_expires_at ?? 0),
-    forced: row.forced === null ? undefined : toForced(row.forced as string),
-    readAt: Number(row.server_now),
+    key: lone ?? key,
+    state: fields[0] === "t" ? "open" : fields[1] === "t" ? "half-open" : "closed",
+    failureCount: Math.min(Number(fields[3]), MAX_COUNT),
+    successCount: Math.min(Number(fields[4]), MAX_COUNT),
+    lastFailureTime: Number(fields[5]),
+    lastStateChange: Number(fields[6]),
+    // Not read where nobody asks.
+    version: Number(fields[7] || 0),
+    probeCount: Number(fields[8] ?? 0),
+    probeExpiresAt: Number(fields[9] ?? 0),
+    forced: forced === undefined ? undefined : toForced(forced),
+    readAt: Number(fields[2]),
   };
 }
 

@@ -43,28 +43,53 @@ export class StatementContext {
 }
 
 /**
- * What every statement returns. Cast, so that a migration that widens a column under a running
- * gateway does not change the type of a result it has prepared (0A000). What an operator forced is
- * one column, because a column costs more than the rare row that has it. The texts are short where
- * they can be: some drivers hash them for every call.
+ * What every statement returns of a circuit, as one text: what a driver does for a column costs more
+ * than what this library does for all of them, and a text comes back the same from every driver.
+ * Fields with commas between, then the row as JSON where an operator forced something.
+ * {@linkcode unpack} takes it apart.
  */
 export function columns(context: StatementContext, now: string = context.now): string {
-  const { rules } = context;
+  return `${packed(context, now)} as circuit`;
+}
+
+/** The same where many circuits may come back: the key follows in a line of its own. */
+export function keyedColumns(context: StatementContext, now: string = context.now): string {
+  return `${packed(context, now)} || e'\\n' || c.key as circuit`;
+}
+
+function packed({ rules }: StatementContext, now: string): string {
   const failures = rules.failureWindowMs === undefined
     ? "c.failure_count"
     : recentFailures(rules.failureWindowMs, now);
   const probing = rules.probing === undefined
     ? ""
-    : ", c.version::bigint, c.probe_count::int, c.probe_expires_at::bigint";
-  return `c.state::text, ${failures}::bigint as failure_count, c.success_count::bigint,
-c.last_failure_time::bigint, c.last_state_change::bigint,
-case when c.forced_state is not null then to_json(c)::text end as forced${probing}, ${now} as server_now`;
+    : ", c.version, c.probe_count, c.probe_expires_at";
+  return `concat_ws(',', c.state = 'open', c.state = 'half-open', ${now}, ${failures},
+c.success_count, c.last_failure_time, c.last_state_change${probing},
+case when c.forced_state is not null then to_json(c) end)`;
 }
 
-/** The same where many circuits may come back. */
-export function keyedColumns(context: StatementContext, now: string = context.now): string {
-  return `c.key::text, ${columns(context, now)}`;
+/** A circuit's text in its parts: fields, JSON of what was forced, and key where there is one. */
+export function unpack(circuit: string): { fields: string[]; forced?: string; key: string } {
+  // JSON has no line feed and the fields have no brace: what a key has does not matter.
+  const end = circuit.indexOf("\n");
+  const key = end === -1 ? "" : circuit.slice(end + 1);
+  const line = end === -1 ? circuit : circuit.slice(0, end);
+  const brace = line.indexOf("{");
+  return brace === -1
+    ? { fields: line.split(","), forced: undefined, key }
+    : { fields: line.slice(0, brace).split(","), forced: line.slice(brace), key };
 }
+
+/**
+ * A condition that is always true and never evaluated, for the planner alone. A statement may be
+ * planned once, while the table is small enough to be read whole, and be run with that plan when
+ * random keys have filled it. Rows that seem expensive to look at make the index the better choice
+ * from some twenty rows on. The form for a lone key goes without: it would pay more than it can save.
+ */
+export const BY_INDEX: string = `case when c.version < 0
+  then (select count(*) from generate_series(1, 10000) as i where i > c.version) >= 0
+  else true end`;
 
 /** The failures of the window. A time ahead by more than it was stamped before a clock was set back. */
 function recentFailures(windowMs: number, now: string): string {

@@ -7,12 +7,19 @@
 
 import { MAX_COUNT } from "../types.ts";
 import type { TableName } from "./identifier.ts";
-import { columns, effectiveState, keyedColumns, type StatementContext } from "./sql_parts.ts";
+import {
+  BY_INDEX,
+  columns,
+  effectiveState,
+  keyedColumns,
+  type StatementContext,
+} from "./sql_parts.ts";
 
 /** Parameters: keys. Returns a row for each key that has one. */
 export function readStatement(context: StatementContext): string {
   return `select ${keyedColumns(context)}
-from ${context.table.quoted} c where key = any(${context.param(0)}::text[])`;
+from ${context.table.quoted} c where key = any(${context.param(0)}::text[])
+and ${BY_INDEX}`;
 }
 
 /** Parameters: the key. The form for a lone key, which is cheaper to run. */
@@ -53,7 +60,7 @@ export function recordSuccessStatement(context: StatementContext): string {
 values (${context.param(0)}, ${context.param(1)}::bigint, ${context.now})
 on conflict (key) do update set
   success_count = ${saturated("success_count")}, updated_at = excluded.updated_at
-returning ${columns(context)}${context.relaxation}`;
+returning ${columns(context, "c.updated_at")}${context.relaxation}`;
 }
 
 function insertCounts({ table, rules }: StatementContext): string {

@@ -6,6 +6,7 @@
 
 import type { ProbingRules } from "../options.ts";
 import {
+  BY_INDEX,
   columns,
   decidingFailures,
   isForced,
@@ -77,7 +78,7 @@ export function claimStatement(context: StatementContext, probing: ProbingRules)
   return `with held as (
   select c.*, call.wanted
   from unnest(${context.param(0)}::text[], ${context.param(1)}::int[]) as call (key, wanted)
-  join ${table.quoted} as c on c.key = call.key
+  join ${table.quoted} as c on c.key = call.key and ${BY_INDEX}
   order by c.key collate "C"
   for update of c
 ), clocked as materialized (

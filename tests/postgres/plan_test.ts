@@ -1,0 +1,47 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
+import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
+import type { PostgresClient } from "../../src/types.ts";
+import { connect, createDatabase } from "../support/database.ts";
+
+Deno.test("statements for many circuits keep the index, whatever the table was when they were planned", async () => {
+  await using database = await createDatabase();
+  const sql = connect(database.url);
+  const real = fromPostgresJs(sql);
+  await migrate(real);
+  const texts = new Set<string>();
+  const client: PostgresClient = {
+    query(text, params) {
+      texts.add(text);
+      return real.query(text, params);
+    },
+  };
+  const rules = { resetTimeoutMs: 1 };
+  const store = new PostgresCircuitBreakerStore(client, undefined, rules);
+  const keys = Array.from({ length: 25 }, (_, index) => `circuit-${index}`);
+  await Promise.all(keys.map((key) => store.transition(key, "open")));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  texts.clear();
+  await Promise.all(keys.map((key) => store.getState(key)));
+  assertEquals(texts.size, 2, "one text for reads, one for claims");
+
+  const reserved = await sql.reserve();
+  await reserved`set plan_cache_mode = force_generic_plan`;
+  for (const [number, text] of [...texts].entries()) {
+    for (const moment of ["never analyzed", "analyzed"]) {
+      if (moment === "analyzed") await reserved`analyze stoma_circuit_breakers`;
+      const types = text.includes("$2") ? "(text, text)" : "(text)";
+      const values = text.includes("$2") ? "('{a}', '{1}')" : "('{a}')";
+      await reserved.unsafe(`prepare planned_${number} ${types} as ${text}`);
+      const plan = await reserved.unsafe(`explain execute planned_${number} ${values}`);
+      await reserved.unsafe(`deallocate planned_${number}`);
+      const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
+      assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, moment);
+      // What a claim found is joined to the table once more, only where something was granted.
+      const held = lines.split("CTE granted")[0]!;
+      assertEquals(held.includes("Seq Scan on"), false, `${moment}: ${lines}`);
+    }
+  }
+  reserved.release();
+  await sql.end();
+});
