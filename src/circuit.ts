@@ -68,8 +68,8 @@ export interface Circuits {
   recordSuccess(key: string): Promise<Circuit>;
   recordFailure(key: string): Promise<Circuit>;
   transition(key: string, to: CircuitState): Promise<Circuit | undefined>;
-  /** Asks for a probe. */
-  claim(key: string): Promise<Admission | undefined>;
+  /** Asks for a probe, for a call that began at a moment of `performance.now()`. */
+  claim(key: string, begunAt: number): Promise<Admission | undefined>;
   /** Moves a circuit by the result of a probe, unless its round is over. */
   settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined>;
   /** Forces a state, or releases it. */

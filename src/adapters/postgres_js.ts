@@ -19,7 +19,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
-import { type ConnectionOptions, tameReconnects } from "./reconnects.ts";
+import { capRetries, type ConnectionOptions, keepTypes } from "./reconnects.ts";
 
 /** The part of postgres.js that the adapter uses: the `sql` that `postgres(url)` returns. */
 export interface PostgresJsLike {
@@ -55,7 +55,7 @@ export interface FromPostgresJsOptions {
  * and where that fails, the process ends with an error that nobody can catch. Once the types are
  * known, the adapter sets that option to `false` itself, so that types which are created later are
  * learned by the next process. It also keeps the driver's waits between two attempts to connect,
- * which would grow to 20 s, at a quarter of a second.
+ * which would grow to 20 s, below a tenth of a second.
  *
  * @throws {TypeError} If `sql` is not postgres.js, or renames columns (`transform: postgres.camel`
  * and its like), which would hide from the store the columns that it reads.
@@ -78,9 +78,10 @@ export function fromPostgresJs(
   }
   const prepare = readPrepare("postgres.js", options.prepare);
   const { options: driverOptions } = sql as Connecting;
+  if (driverOptions !== undefined) capRetries(driverOptions);
   return {
     async query(text, params = []) {
-      if (driverOptions !== undefined) tameReconnects(driverOptions);
+      if (driverOptions !== undefined) keepTypes(driverOptions);
       const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
       return { rows: withoutHoles(rows) as Record<string, unknown>[] };
     },

@@ -11,23 +11,35 @@ export interface ConnectionOptions {
 }
 
 /**
- * After so many failed connections in a row the driver waits a quarter of a second before the next
- * one. Left alone it would wait up to 20 s, through which a database that is back stays out of
- * reach; the store asks at a pace of its own.
+ * As many failed connections in a row the driver may remember: it waits less than a tenth of a second
+ * before the next one then. Left alone it would wait up to 20 s, through which a database that is
+ * back stays out of reach, and a process that wants to end does not.
  */
 const MAX_RETRIES = 2;
 
 /**
- * Keeps two habits of the driver in check, before a statement: ever longer waits before it connects
- * again, and a query for array types with which each connection begins. Where that query fails,
- * nobody can catch the error, and the process dies. All connections share the types, so once they
- * are known, no further one need ask.
+ * Bounds how many failed connections in a row the driver remembers, whoever uses it: other parts of
+ * the program fail too while the server is away.
  */
-export function tameReconnects(options: ConnectionOptions): void {
-  const { shared } = options;
-  if (shared === undefined) return;
-  if (shared.retries !== undefined && shared.retries > MAX_RETRIES) shared.retries = MAX_RETRIES;
-  if (options.fetch_types && hasEntries(shared.typeArrayMap)) options.fetch_types = false;
+export function capRetries({ shared }: ConnectionOptions): void {
+  if (shared?.retries === undefined) return;
+  let retries = Math.min(shared.retries, MAX_RETRIES);
+  Object.defineProperty(shared, "retries", {
+    configurable: true,
+    enumerable: true,
+    get: () => retries,
+    set: (value: number) => {
+      retries = Math.min(value, MAX_RETRIES);
+    },
+  });
+}
+
+/**
+ * Drops the query for array types with which each connection begins, once they are known: all
+ * connections share them. Where that query fails, nobody can catch the error, and the process dies.
+ */
+export function keepTypes(options: ConnectionOptions): void {
+  if (options.fetch_types && hasEntries(options.shared?.typeArrayMap)) options.fetch_types = false;
 }
 
 function hasEntries(map: object = {}): boolean {

@@ -64,8 +64,11 @@ export class OutageGuard implements Circuits {
     return this.#kept(key, (circuits) => circuits.settle(key, to, round));
   }
 
-  async claim(key: string): Promise<Admission | undefined> {
-    const admission = await this.#guarded((circuits) => circuits.claim(key), this.#fallback);
+  async claim(key: string, begunAt: number): Promise<Admission | undefined> {
+    const admission = await this.#guarded(
+      (circuits) => circuits.claim(key, begunAt),
+      this.#fallback,
+    );
     this.#remember(key, admission?.circuit);
     return admission;
   }

@@ -45,21 +45,26 @@ export class CircuitService {
     assertKey("read circuit", key);
     const form = storedKey(key);
     const stored = typeof form === "string" ? form : await form;
+    const begunAt = performance.now();
     const circuit = await this.#circuits.read(stored);
     if (circuit === undefined || circuit.state === "closed" && circuit.forced === undefined) {
       return this.#snapshot(circuit);
     }
-    return await this.#admit(stored, circuit);
+    return await this.#admit(stored, circuit, begunAt);
   }
 
-  async #admit(stored: string, read: Circuit): Promise<CircuitBreakerSnapshot> {
+  async #admit(
+    stored: string,
+    read: Circuit,
+    begunAt: number,
+  ): Promise<CircuitBreakerSnapshot> {
     const { probing } = this.#rules;
     let circuit = read;
     if (
       probing !== undefined && forcedAt(circuit.forced, circuit.readAt) === undefined &&
       vacantProbes(circuit, circuit.readAt, probing) > 0
     ) {
-      const admission = await this.#circuits.claim(stored);
+      const admission = await this.#circuits.claim(stored, begunAt);
       if (admission === undefined) return this.#snapshot(undefined);
       circuit = admission.circuit;
       if (admission.isAdmitted) {

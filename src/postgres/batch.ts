@@ -142,10 +142,12 @@ export class Batch implements Circuits {
     return this.#moves[to].join(key).answer;
   }
 
-  async claim(key: string): Promise<Admission | undefined> {
+  async claim(key: string, begunAt: number): Promise<Admission | undefined> {
     const seat = this.#claims.join(key);
     const place = seat.callers;
-    const circuit = await seat.answer;
+    // The call has spent some of its time on reading.
+    const left = Math.max(1, begunAt + this.#timeoutMs - performance.now());
+    const circuit = await this.#alone("claim probe", seat.answer, left);
     return circuit && { circuit, isAdmitted: place <= circuit.granted };
   }
 

@@ -16,7 +16,7 @@ export interface OpenDriver extends AsyncDisposable {
 /** Opens a pool: each driver with its defaults, but for what it has to be told to live through faults. */
 export function openDriver(driver: Driver, url: string, max: number = 4): OpenDriver {
   if (driver === "postgres.js") {
-    const sql = postgres(url, { max, onnotice: () => {} });
+    const sql = postgres(url, { max, fetch_types: false, onnotice: () => {} });
     return {
       client: fromPostgresJs(sql),
       query: async (text) => await sql.unsafe(text),

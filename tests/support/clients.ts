@@ -42,7 +42,7 @@ export function openPostgresJs(
   url: string,
   { max = 10, prepare = true }: OpenOptions = {},
 ): Promise<OpenClient<postgres.Sql>> {
-  const raw = postgres(url, { max, onnotice: () => {} });
+  const raw = postgres(url, { max, fetch_types: false, onnotice: () => {} });
   return Promise.resolve({
     client: fromPostgresJs(raw, { prepare }),
     raw,
