@@ -53,4 +53,5 @@ export type {
   ListOptions,
   PostgresClient,
   PruneOptions,
+  Unlisten,
 } from "./src/types.ts";

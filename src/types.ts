@@ -83,6 +83,32 @@ export interface CircuitBreakerStore {
 export interface PostgresClient {
   /** Runs one SQL statement. Parameters are strings, numbers or null; rows are keyed by column. */
   query(text: string, params?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
+  /**
+   * Listens to a channel on a connection of its own, for drivers that can: with `maxStalenessMs`, it
+   * brings changes of other instances within milliseconds. A client without it keeps the bound by
+   * asking at intervals. A bare PGlite has it as it is.
+   *
+   * @param channel The channel's name, of at most 63 lower-case letters, digits and underscores.
+   * @param onNotification Told of each payload, in the order in which the transactions were
+   * committed. Does not throw.
+   * @returns What ends it, once the server listens. Rejects where it cannot listen, having left
+   * nothing behind.
+   */
+  listen?(channel: string, onNotification: (payload: string) => void): Promise<Unlisten>;
+}
+
+/**
+ * Ends a subscription and lets its connection go. Nothing is told afterwards; calling it again, or
+ * after the connection was lost, does nothing.
+ */
+export interface Unlisten {
+  (): Promise<void>;
+  /**
+   * Resolves when notifications may have been lost, because the connection ended without having
+   * been asked to: the subscription is dead then, and whoever wants to go on listens anew. Never
+   * rejects. Absent where that cannot happen.
+   */
+  lost?: Promise<void>;
 }
 
 /** A circuit as {@linkcode ListOptions} tools see it: its key and its snapshot. */
