@@ -235,9 +235,9 @@ function toCircuit(row: Row, lone?: string): Circuit {
     successCount: Math.min(Number(fields[4]), MAX_COUNT),
     lastFailureTime: Number(fields[5]),
     lastStateChange: Number(fields[6]),
+    version: Number(fields[7]),
     // Not read where nobody asks.
-    version: Number(fields[7] || 0),
-    probeCount: Number(fields[8] ?? 0),
+    probeCount: Number(fields[8] || 0),
     probeExpiresAt: Number(fields[9] ?? 0),
     forced: forced === undefined ? undefined : toForced(forced),
     readAt: Number(fields[2]),

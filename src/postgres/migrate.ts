@@ -13,6 +13,8 @@ const LOST_RACE: readonly (string | undefined)[] = [
   "40001", // serialization_failure
   "40P01", // deadlock_detected
   "42701", // duplicate_column
+  "42710", // duplicate_object
+  "42723", // duplicate_function
   "42P07", // duplicate_table
   "XX000", // "tuple concurrently updated"
 ];

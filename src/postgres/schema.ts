@@ -1,8 +1,9 @@
+import { changeTriggers } from "./change_triggers.ts";
 import type { TableName } from "./identifier.ts";
 import { parseTableName, quoteLiteral } from "./identifier.ts";
 
 /** The schema this release makes and knows. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** SQLSTATE that the migration raises for a schema newer than {@linkcode SCHEMA_VERSION}. */
 export const NEWER_SCHEMA = "CB001";
@@ -31,6 +32,7 @@ const ADDED_COLUMNS = [
   "forced_at bigint",
   "forced_until bigint",
   "forced_reason text",
+  "changes bigint[] not null default '{}'",
 ];
 
 /**
@@ -84,6 +86,7 @@ function migrationBody(table: TableName): string {
   return `declare
   found_version integer;
   remark text;
+  home name;
 begin
   -- Instances that start together take turns; all but the first then find nothing left to do.
   perform pg_advisory_xact_lock(hashtextextended(${quoteLiteral("@circuit-breaker/postgres")}, 0));
@@ -129,6 +132,7 @@ begin
     set updated_at = floor(extract(epoch from clock_timestamp()) * 1000)::bigint
     where updated_at = 0;
   end if;
+  ${changeTriggers(table)}
   remark := concat_ws(E'\\n', nullif(trim(E'\\n' from regexp_replace(remark, '${marker}[0-9]+', '')), ''), '${marker}${SCHEMA_VERSION}');
   execute format('comment on table ${
     quoted.replaceAll("%", "%%").replaceAll("'", "''")

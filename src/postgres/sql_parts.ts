@@ -61,11 +61,9 @@ function packed({ rules }: StatementContext, now: string): string {
   const failures = rules.failureWindowMs === undefined
     ? "c.failure_count"
     : recentFailures(rules.failureWindowMs, now);
-  const probing = rules.probing === undefined
-    ? ""
-    : ", c.version, c.probe_count, c.probe_expires_at";
+  const probing = rules.probing === undefined ? "" : ", c.probe_count, c.probe_expires_at";
   return `concat_ws(',', c.state = 'open', c.state = 'half-open', ${now}, ${failures},
-c.success_count, c.last_failure_time, c.last_state_change${probing},
+c.success_count, c.last_failure_time, c.last_state_change, c.version${probing},
 case when c.forced_state is not null then to_json(c) end)`;
 }
 

@@ -42,11 +42,12 @@ export function transitionStatement(context: StatementContext): string {
     `case when excluded.state = 'half-open' then ${now} + ${rules.probing.probeTimeoutMs} else 0 end`,
   ];
   return `insert into ${table.quoted} as c
-  (key, state, last_state_change, version, updated_at, probe_count, probe_expires_at)
+  (key, state, last_state_change, version, updated_at, changes, probe_count, probe_expires_at)
 select key, state,
   case when state = 'closed' then 0 else ${now} end,
   case when state = 'closed' then 0 else 1 end,
   ${now},
+  array[1, ${now}, case state when 'open' then 1 else 2 end],
   ${leases.join(",\n  ").replaceAll("excluded.state", "state")}
 from unnest(${context.param(0)}::text[], ${context.param(1)}::text[]) as move (key, state)
 where state <> 'closed' or exists (select from ${table.quoted} as found where found.key = move.key)
@@ -163,10 +164,11 @@ export function forceStatement(context: StatementContext): string {
   const until = `${context.now} + ${context.param(2)}::bigint`;
   const changes = `(${isForced("c", ONCE)} or ${context.param(1)} is not null)`;
   return `insert into ${context.table.quoted} as c
-  (key, forced_state, forced_at, forced_until, forced_reason, version, updated_at)
+  (key, forced_state, forced_at, forced_until, forced_reason, version, updated_at, changes)
 select ${context.param(0)}, ${context.param(1)}, ${context.now}, ${until}, ${
     context.param(3)
-  }, 1, ${context.now}
+  }, 1, ${context.now},
+  array[1, ${context.now}, case ${context.param(1)} when 'open' then 1 else 0 end]
 where ${context.param(1)} is not null
   or exists (select from ${context.table.quoted} as found where found.key = ${context.param(0)})
 on conflict (key) do update set

@@ -167,7 +167,7 @@ Deno.test("migrate keeps a comment that somebody wrote on the original table", a
     select obj_description('stoma_circuit_breakers'::regclass, 'pg_class') as remark` as unknown as [
     { remark: string },
   ];
-  assertEquals(remark, "owned by the edge team\n@circuit-breaker/postgres schema 1");
+  assertEquals(remark, "owned by the edge team\n@circuit-breaker/postgres schema 2");
 });
 
 Deno.test("migrate is atomic: a migration that fails half-way leaves the original", async () => {

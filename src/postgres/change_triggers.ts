@@ -1,0 +1,86 @@
+/**
+ * What happens with every real change of a circuit's state, whoever makes it and by whatever
+ * statement: the row remembers it, and one notification leaves with the commit. Results that are
+ * merely recorded do not touch `version` and come nowhere near this.
+ */
+
+import { quoteLiteral, type TableName } from "./identifier.ts";
+
+/** What the channel of a table's changes is called, before the table's oid. */
+export const CHANNEL_PREFIX = "circuit_breaker_";
+
+/** How many changes a row remembers, the newest first. */
+const REMEMBERED_CHANGES = 16;
+
+/** How many hexadecimal digits of a key's SHA-256 digest stand in a notification. */
+const DIGEST_DIGITS = 32;
+
+/** One for all tables of a schema. With another body it gets another name: others may still use it. */
+const FUNCTION = "circuit_breaker_changed";
+
+/**
+ * Notifies with a digest of the key and the row's version, 0 for a row that is gone. A remembered
+ * change is three numbers: version, time, and state (0 closed, 1 open, 2 half-open), as the fleet
+ * sees it where an operator forced one.
+ */
+const BODY = `
+declare
+  circuit record;
+  version bigint := 0;
+begin
+  if TG_OP = 'DELETE' then
+    circuit := old;
+  else
+    circuit := new;
+    version := new.version;
+  end if;
+  perform pg_notify(
+    '${CHANNEL_PREFIX}' || TG_RELID,
+    left(encode(sha256(convert_to(circuit.key, 'UTF8')), 'hex'), ${DIGEST_DIGITS}) || ' ' || version
+  );
+  if TG_OP <> 'UPDATE' then
+    return null;
+  end if;
+  new.changes := (array[new.version, new.updated_at, case
+    when new.forced_state is not null and coalesce(new.updated_at < new.forced_until, true)
+      then case new.forced_state when 'open' then 1 else 0 end
+    when new.state = 'open' then 1
+    when new.state = 'half-open' then 2
+    else 0 end] || old.changes)[1:${REMEMBERED_CHANGES * 3}];
+  return new;
+end`;
+
+const TRIGGERS = [
+  {
+    name: "circuit_breaker_moved",
+    event: "before update of version",
+    when: "old.version is distinct from new.version",
+  },
+  { name: "circuit_breaker_made", event: "after insert", when: "new.version > 0" },
+  {
+    name: "circuit_breaker_gone",
+    event: "after delete",
+    when: "old.version > 0 or old.failure_count > 0",
+  },
+];
+
+/** Statements of the migration, which declares `home`. */
+export function changeTriggers({ quoted, literal }: TableName): string {
+  const triggers = TRIGGERS.map(({ name, event, when }) =>
+    `drop trigger if exists ${name} on ${quoted};
+  execute format(
+    'create trigger ${name} ${event} on %s for each row when (${when}) execute function %I.${FUNCTION}()',
+    ${literal}::regclass, home
+  );`
+  );
+  return `select space.nspname into home
+  from pg_class as class join pg_namespace as space on space.oid = class.relnamespace
+  where class.oid = ${literal}::regclass;
+  if to_regprocedure(format('%I.${FUNCTION}()', home)) is null then
+    execute format(
+      'create function %I.${FUNCTION}() returns trigger language plpgsql as %L',
+      home, ${quoteLiteral(BODY)}
+    );
+  end if;
+  ${triggers.join("\n  ")}`;
+}
