@@ -43,12 +43,28 @@ export interface Round {
   lastStateChange: number;
 }
 
+/** Successes of a closed circuit that were acknowledged before they are counted. */
+export interface Deferred {
+  key: string;
+  successes: number;
+  /** The version of the circuit that they are successes of. */
+  version: number;
+}
+
 /** What an operator forces on a circuit. */
 export interface Force {
   state: "open" | "closed";
   /** For how long, in milliseconds; `undefined` for no end. */
   forMs: number | undefined;
   reason: string | undefined;
+}
+
+/** Whoever is told of changes that were made to circuits, by anybody. */
+export interface ChangeListener {
+  /** A circuit has come to a version; 0 is one that is gone. */
+  onChange(digest: string, version: number): void;
+  /** Changes may have been missed, and from now on they are told. */
+  onGap(): void;
 }
 
 /** A circuit after a claim, and whether the caller was admitted as a probe. */
@@ -78,6 +94,11 @@ export interface Circuits {
   list(options: ResolvedListOptions): Promise<Circuit[]>;
   /** Removes closed circuits idle for so long; returns how many. */
   prune(idleMs: number, limit: number, isElected: boolean): Promise<number>;
+  /**
+   * Reads circuits and counts successes of others, in one step: those that exist, in no order. What
+   * was zeroed since the version that a success belongs to does not count it any more.
+   */
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]>;
   /** Fails unless circuits can be read and written. */
   check(): Promise<void>;
 }

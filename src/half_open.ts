@@ -4,7 +4,7 @@
  * statement, which then applies the same rules under the row's lock.
  */
 
-import type { ForcedState, Probed } from "./circuit.ts";
+import type { Circuit, ForcedState, Probed } from "./circuit.ts";
 import type { ProbingRules } from "./options.ts";
 
 /** The forced state that is in force at a moment, `undefined` for none. */
@@ -29,6 +29,14 @@ export function isRoundDue(circuit: Probed, now: number, rules: ProbingRules): b
       return now >= circuit.probeExpiresAt ||
         circuit.lastStateChange - now >= rules.resetTimeoutMs;
   }
+}
+
+/**
+ * Whether successes of a circuit at a version are still in its counter: closing and half-opening
+ * zero it. Opening and forcing do not, and are one step.
+ */
+export function isCounted(version: number, { version: now, state }: Circuit): boolean {
+  return now === version || now === version + 1 && state !== "half-open";
 }
 
 /** How many probes may be admitted at a moment. */

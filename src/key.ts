@@ -38,6 +38,15 @@ export function cursorKey(key: string): string | Promise<string> {
   return key.includes("\0") || !isWellFormed(key) ? digestedKey(key) : key;
 }
 
+/** How many hexadecimal digits of a key's SHA-256 digest tell circuits apart in notifications. */
+export const DIGEST_DIGITS = 32;
+
+/** The digest of a stored key, as the table's trigger makes it. */
+export async function keyDigest(stored: string): Promise<string> {
+  return hexOf(await crypto.subtle.digest("SHA-256", encoder.encode(stored)))
+    .slice(0, DIGEST_DIGITS);
+}
+
 /** Whether many keys were given rather than one; `Array.isArray` does not narrow readonly arrays. */
 export function isList(keys: string | readonly string[]): keys is readonly string[] {
   return Array.isArray(keys);
@@ -57,10 +66,13 @@ async function digestedKey(key: string): Promise<string> {
   // The digest covers the UTF-16 units: UTF-8 would turn every lone surrogate into the same U+FFFD.
   const units = new DataView(new ArrayBuffer(key.length * 2));
   for (let i = 0; i < key.length; i++) units.setUint16(i * 2, key.charCodeAt(i));
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", units.buffer));
+  return readable(key) + DIGEST_MARK + hexOf(await crypto.subtle.digest("SHA-256", units.buffer));
+}
+
+function hexOf(digest: ArrayBuffer): string {
   let hex = "";
-  for (const byte of digest) hex += byte.toString(16).padStart(2, "0");
-  return readable(key) + DIGEST_MARK + hex;
+  for (const byte of new Uint8Array(digest)) hex += byte.toString(16).padStart(2, "0");
+  return hex;
 }
 
 function readable(key: string): string {

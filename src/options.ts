@@ -77,6 +77,21 @@ export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
    */
   onOutageChange?: (change: OutageChange) => void;
   /**
+   * How old the snapshots may be that `getState` answers with, in milliseconds, from 0. Circuits in
+   * use are then kept in this instance's memory and refreshed in the background, by one statement
+   * per interval for all of them, so that a request on a busy circuit never waits for the database;
+   * an older snapshot is never answered, but asked for anew. A client that can `listen` learns of
+   * changes of other instances within milliseconds besides.
+   *
+   * Successes on a closed circuit are then acknowledged at once and counted with the next refresh:
+   * a crash can lose those of the last interval, and so can a refresh of which nobody knows whether
+   * the database carried it out. Failures, transitions, probes, forces and resets reach the database
+   * before they resolve, as ever. End the store with `close()`, which counts what waits.
+   *
+   * @default {0} every call asks the database
+   */
+  maxStalenessMs?: number;
+  /**
    * Whether recording waits until the server has written it to disk. `default` leaves that to the
    * server's own `synchronous_commit`; `relaxed` does not wait, which is faster, and a crash of the
    * server can lose the counts of its last moments (three times its `wal_writer_delay`, 0.6 s by

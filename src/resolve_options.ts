@@ -34,6 +34,7 @@ const SHARED_OPTIONS: readonly string[] = [
   "durability",
   "pruneIdleMs",
   "maxCircuits",
+  "maxStalenessMs",
   ...POLICY_ONLY,
 ];
 
@@ -47,6 +48,8 @@ export interface ResolvedOptions {
   durability: "default" | "relaxed";
   pruneIdleMs: number | undefined;
   maxCircuits: number | undefined;
+  /** 0 for asking every time. */
+  maxStalenessMs: number;
 }
 
 /** Checks the options of a store and fills in the defaults. */
@@ -56,18 +59,15 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     options;
   const { timeoutMs = 1000, onOutage = "throw", onOutageChange } = options;
   assertFunction(ACTION, "now", now);
-  assertMilliseconds(ACTION, "timeoutMs", timeoutMs);
-  if (timeoutMs > MAX_TIMER) {
-    throw new RangeError(
-      `Cannot ${ACTION}: "timeoutMs" must be at most ${MAX_TIMER}, received ${timeoutMs}`,
-    );
-  }
+  assertTimer("timeoutMs", timeoutMs);
   assertOneOf(ACTION, "onOutage", onOutage, ["throw", "local"]);
   assertFunction(ACTION, "onOutageChange", onOutageChange);
   const { durability = "default", pruneIdleMs, maxCircuits } = options;
   assertOneOf(ACTION, "durability", durability, ["default", "relaxed"]);
   assertMilliseconds(ACTION, "pruneIdleMs", pruneIdleMs);
   assertCount(ACTION, "maxCircuits", maxCircuits, 100, 100_000_000);
+  const { maxStalenessMs = 0 } = options;
+  if (maxStalenessMs !== 0) assertTimer("maxStalenessMs", maxStalenessMs);
   assertMilliseconds(ACTION, "resetTimeoutMs", resetTimeoutMs);
   assertCount(ACTION, "halfOpenMax", halfOpenMax, 1, 10_000);
   assertMilliseconds(ACTION, "probeTimeoutMs", probeTimeoutMs);
@@ -88,12 +88,21 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     durability,
     pruneIdleMs: pruneIdleMs === undefined ? undefined : Math.ceil(pruneIdleMs),
     maxCircuits,
+    maxStalenessMs,
     rules: {
       probing,
       failureThreshold,
       failureWindowMs: failureWindowMs === undefined ? undefined : Math.ceil(failureWindowMs),
     },
   };
+}
+
+function assertTimer(name: string, value: number): void {
+  assertMilliseconds(ACTION, name, value);
+  if (value <= MAX_TIMER) return;
+  throw new RangeError(
+    `Cannot ${ACTION}: "${name}" must be at most ${MAX_TIMER}, received ${value}`,
+  );
 }
 
 function assertNeeds(name: string, value: unknown, needed: string, other: unknown): void {

@@ -1,11 +1,13 @@
-import { CircuitService } from "./local/service.ts";
 import { Caretaker } from "./local/caretaker.ts";
 import { ClockOffset } from "./local/clock.ts";
 import { Fallback } from "./local/fallback.ts";
 import { OutageGuard } from "./local/outage.ts";
+import { Replication } from "./local/replication.ts";
+import { CircuitService } from "./local/service.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "./options.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import { Batch } from "./postgres/batch.ts";
+import { ChangeFeed } from "./postgres/change_feed.ts";
 import { CircuitTable } from "./postgres/circuit_table.ts";
 import { assertClient } from "./postgres/executor.ts";
 import { parseTableName } from "./postgres/identifier.ts";
@@ -49,6 +51,9 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   readonly #service: CircuitService;
   readonly #guard: OutageGuard;
   readonly #caretaker: Caretaker | undefined;
+  readonly #feed: ChangeFeed;
+  readonly #replication: Replication | undefined;
+  #closing: Promise<void> | undefined;
 
   /**
    * Makes a store on a table. Sends nothing and starts nothing.
@@ -69,7 +74,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     assertClient("create store", client);
     const { now, rules, timeoutMs, durability, ...resolved } = resolveOptions(options);
     const offset = new ClockOffset();
-    const circuits = new CircuitTable(client, parseTableName("create store", table), {
+    const name = parseTableName("create store", table);
+    const circuits = new CircuitTable(client, name, {
       now,
       rules,
       timeoutMs,
@@ -85,11 +91,16 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const { maxCircuits } = resolved;
     const { onOutcome } = this.#guard;
     this.#guard.guard(new Batch(circuits, { timeoutMs, maxCircuits, onOutcome }));
+    this.#feed = new ChangeFeed(client, name);
+    const { maxStalenessMs } = resolved;
+    this.#replication = maxStalenessMs === 0
+      ? undefined
+      : new Replication(this.#guard, this.#feed, { maxStalenessMs, now });
     this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new Caretaker(
       (idleMs, limit) => this.#guard.prune(idleMs, limit, true),
       resolved.pruneIdleMs,
     );
-    this.#service = new CircuitService(this.#guard, rules, {
+    this.#service = new CircuitService(this.#replication?.replica ?? this.#guard, rules, {
       // Looked up at each call, as everywhere else: a test may replace it later.
       now: now ?? (() => Date.now()),
       toCaller: (time) => offset.toCaller(time),
@@ -265,21 +276,34 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Releases what the store holds in this process. Never touches shared data or the client, and
-   * calling it again does nothing. Calls that still arrive while a gateway drains are served.
+   * Releases what the store holds in this process. Never touches the client, and calling it again
+   * does nothing. Calls that still arrive while a gateway drains are served. With `maxStalenessMs`,
+   * successes that wait to be counted are sent off and not waited for: use
+   * {@linkcode PostgresCircuitBreakerStore.close} where you can.
    */
   destroy(): void {
-    this.#guard.end();
-    this.#caretaker?.end();
+    this.close().catch(() => {}); // nobody is there to hear of it
   }
 
   /**
-   * Waits until everything that was acknowledged is in the database, then releases what the store
-   * holds in this process, as {@linkcode PostgresCircuitBreakerStore.destroy} does.
+   * Waits until everything that was acknowledged is in the database, and releases what the store
+   * holds in this process. Calling it again does nothing, and calls that still arrive are served.
+   *
+   * @throws {CircuitBreakerStoreError} If, with `maxStalenessMs`, successes that waited could not be
+   * counted; everything is released all the same.
    */
-  // deno-lint-ignore require-await
-  async close(): Promise<void> {
-    this.destroy();
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#caretaker?.end();
+    try {
+      if (this.#replication !== undefined) await this.#replication.end();
+    } finally {
+      this.#guard.end();
+    }
   }
 
   /** Closes the store at the end of an `await using` block. */

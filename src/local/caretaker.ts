@@ -1,4 +1,4 @@
-import { startTimer } from "./background.ts";
+import { startTimer } from "../background.ts";
 
 /** Clean-ups of one instance are on average so far apart, or as far as circuits may idle. */
 const MAX_INTERVAL_MS = 60_000;

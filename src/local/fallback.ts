@@ -1,4 +1,4 @@
-import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import type { CircuitState } from "../types.ts";
@@ -97,6 +97,10 @@ export class Fallback implements Circuits {
 
   prune(idleMs: number, limit: number): Promise<number> {
     return this.#local.prune(idleMs, limit);
+  }
+
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+    return this.#local.refresh(keys, deferred);
   }
 
   check(): Promise<void> {

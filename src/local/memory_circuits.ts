@@ -1,5 +1,5 @@
-import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
-import { forcedAt, isRoundDue, vacantProbes } from "../half_open.ts";
+import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import { forcedAt, isCounted, isRoundDue, vacantProbes } from "../half_open.ts";
 import { compareKeys } from "../key.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
@@ -148,6 +148,18 @@ export class MemoryCircuits implements Circuits {
     ).slice(0, limit);
     for (const [key] of idle) this.#kept.delete(key);
     return idle.length;
+  }
+
+  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+    for (const { key, successes, version } of deferred) {
+      const isNew = this.#find(key) === undefined;
+      const kept = this.#keep(key);
+      if (isNew) kept.version = version;
+      if (!isCounted(version, this.#shown(key, kept))) continue;
+      kept.successCount = Math.min(kept.successCount + successes, MAX_COUNT);
+      kept.updatedAt = this.#now();
+    }
+    return await this.readMany([...keys, ...deferred.map(({ key }) => key)]);
   }
 
   async check(): Promise<void> {}

@@ -1,9 +1,9 @@
-import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
 import { isStoreTimeoutError, isStoreUnavailableError, StoreUnavailableError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { OutageChange } from "../options.ts";
 import type { CircuitState } from "../types.ts";
-import { startTimer } from "./background.ts";
+import { startTimer } from "../background.ts";
 import type { Fallback } from "./fallback.ts";
 
 /** The first check comes almost at once: most connections that break are alone in it. */
@@ -98,8 +98,21 @@ export class OutageGuard implements Circuits {
     return this.#guarded((circuits) => circuits.prune(idleMs, limit, isElected), undefined);
   }
 
+  // In the background, where nobody waits for an answer that is not the database's.
+
+  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+    const circuits = await this.#guarded((inner) => inner.refresh(keys, deferred), undefined);
+    for (const circuit of circuits) this.#remember(circuit.key, circuit);
+    return circuits;
+  }
+
   async check(): Promise<void> {
     await this.#circuits.check();
+  }
+
+  /** Whether the database is out, as far as is known. */
+  get isOut(): boolean {
+    return this.#cause !== undefined;
   }
 
   /** Stops asking in the background; calls go to the database from then on. */

@@ -1,4 +1,4 @@
-import type { Admission, Circuit, Circuits, Force, Round } from "../circuit.ts";
+import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
 import { within } from "../deadline.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
@@ -7,6 +7,9 @@ import { Lane, type LaneLimits, type Seats } from "./lane.ts";
 
 /** Keys in one statement: enough to share it, few enough that it is over soon. */
 const KEYS = 500;
+
+/** Circuits in one statement that refreshes in the background, which nobody waits for. */
+const REFRESHED_KEYS = 2000;
 
 /** Calls that may wait, which bounds the memory of a flood. */
 const MAX_WAITING = 100_000;
@@ -196,6 +199,25 @@ export class Batch implements Circuits {
       if (batch < left || performance.now() > end - this.#timeoutMs / 2) break;
     }
     return removed;
+  }
+
+  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+    const { length } = keys;
+    const found: Circuit[] = [];
+    // As a rule one statement: many instances that each send a few add up on the server.
+    for (let i = 0; i === 0 || i < length + deferred.length; i += REFRESHED_KEYS) {
+      const end = i + REFRESHED_KEYS;
+      const part = this.#table.refresh(
+        keys.slice(i, end),
+        deferred.slice(Math.max(0, i - length), Math.max(0, end - length)),
+      );
+      found.push(...await this.#alone("refresh circuits", part));
+    }
+    if (this.#maxCircuits !== undefined && deferred.length > 0) {
+      const tallies = deferred.map(({ key, successes }) => ({ key, failures: 0, successes }));
+      this.#watchGrowth(tallies, found, this.#maxCircuits);
+    }
+    return found;
   }
 
   check(): Promise<void> {

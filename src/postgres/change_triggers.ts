@@ -4,6 +4,7 @@
  * merely recorded do not touch `version` and come nowhere near this.
  */
 
+import { DIGEST_DIGITS } from "../key.ts";
 import { quoteLiteral, type TableName } from "./identifier.ts";
 
 /** What the channel of a table's changes is called, before the table's oid. */
@@ -11,9 +12,6 @@ export const CHANNEL_PREFIX = "circuit_breaker_";
 
 /** How many changes a row remembers, the newest first. */
 const REMEMBERED_CHANGES = 16;
-
-/** How many hexadecimal digits of a key's SHA-256 digest stand in a notification. */
-const DIGEST_DIGITS = 32;
 
 /** One for all tables of a schema. With another body it gets another name: others may still use it. */
 const FUNCTION = "circuit_breaker_changed";

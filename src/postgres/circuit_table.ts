@@ -1,5 +1,5 @@
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
-import type { Circuit, Force, ForcedState, Round } from "../circuit.ts";
+import type { Circuit, Deferred, Force, ForcedState, Round } from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import { type CircuitState, MAX_COUNT, type PostgresClient } from "../types.ts";
@@ -14,6 +14,7 @@ import {
   recordOneStatement,
   recordStatement,
   recordSuccessStatement,
+  refreshStatement,
   resetStatement,
 } from "./statements.ts";
 import { StatementContext, unpack } from "./sql_parts.ts";
@@ -87,6 +88,17 @@ export class CircuitTable {
     return failures === 0
       ? this.#run("record success", this.#text.recordSuccess, [key, `${successes}`], key)
       : this.#run("record result", this.#text.recordOne, [key, `${failures}`, `${successes}`], key);
+  }
+
+  /** Reads circuits and counts successes of others; no key may stand twice. */
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+    if (deferred.length === 0) return this.read(keys);
+    return this.#run("refresh circuits", this.#text.refresh, [
+      textArray(keys),
+      textArray(deferred.map(({ key }) => key)),
+      textArray(deferred.map(({ successes }) => successes)),
+      textArray(deferred.map(({ version }) => version)),
+    ]);
   }
 
   /** Moves circuits to a state; no key may stand twice. Closing one without a row returns none. */
@@ -199,6 +211,7 @@ function statementsOf(table: TableName, { now, rules, durability }: CircuitTable
     record: recordStatement(context),
     recordOne: recordOneStatement(context),
     recordSuccess: recordSuccessStatement(context),
+    refresh: refreshStatement(context),
     transition: transitionStatement(context),
     claim: rules.probing === undefined ? undefined : claimStatement(context, rules.probing),
     settle: settleStatement(context),

@@ -1,4 +1,5 @@
 import { CircuitBreakerStoreError, StoreTimeoutError } from "../errors.ts";
+import { lastWaitMs } from "../deadline.ts";
 import { IdleTimer } from "../idle_timer.ts";
 
 /** What all calls for one key that leave in one statement share: how many they are, and the answer. */
@@ -72,7 +73,10 @@ export class Lane<Answer extends { key: string }> {
   #gathering = new Map<string, Seat<Answer>>();
   /** Seats without an answer, in the order of their deadlines; some at the front may have one. */
   #unanswered: Seat<Answer>[] = [];
-  readonly #timer = new IdleTimer(() => this.#expire());
+  readonly #timer = new IdleTimer(() => {
+    const dueAt = this.#unanswered.find(isUnsettled)?.deadline ?? Infinity;
+    setTimeout(() => this.#expire(), lastWaitMs(dueAt));
+  });
   #calls = 0;
   #inFlight = 0;
   #isScheduled = false;

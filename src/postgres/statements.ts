@@ -63,6 +63,34 @@ on conflict (key) do update set
 returning ${columns(context, "c.updated_at")}${context.relaxation}`;
 }
 
+/**
+ * Parameters: keys to read; keys, successes to add to each, and the version that they belong to; no
+ * key twice. A circuit that was reset meanwhile goes on with that version, so that the next refresh
+ * counts as well.
+ */
+export function refreshStatement(context: StatementContext): string {
+  const { now } = context;
+  return `with recorded as (
+  insert into ${context.table.quoted} as c (key, success_count, updated_at, version)
+  select key, successes, ${now}, version
+  from unnest(
+    ${context.param(1)}::text[], ${context.param(2)}::bigint[], ${context.param(3)}::bigint[]
+  ) as call (key, successes, version)
+  order by key collate "C"
+  on conflict (key) do update set
+    success_count = case
+      when c.version = excluded.version
+        or c.version = excluded.version + 1 and c.state <> 'half-open'
+        then ${saturated("success_count")}
+      else c.success_count end,
+    updated_at = ${now}
+  returning ${keyedColumns(context)}${context.relaxation}
+)
+select circuit from recorded
+union all
+${readStatement(context)}`;
+}
+
 function insertCounts({ table, rules }: StatementContext): string {
   return `insert into ${table.quoted} as c
   (key, failure_count, success_count, last_failure_time, updated_at${

@@ -1,0 +1,253 @@
+import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import { isCircuitBreakerStoreError } from "../errors.ts";
+import type { ResolvedListOptions } from "../list_options.ts";
+import type { CircuitState } from "../types.ts";
+import { startTimer } from "../background.ts";
+import type { Clocks, Known } from "./known.ts";
+import { KnownCircuits } from "./known_circuits.ts";
+
+/** Circuits that nobody asked for in so many refreshes are not refreshed any more. */
+const IDLE_REFRESHES = 3;
+
+/** How much of the bound passes between two refreshes, where the database answers in the rest. */
+const REFRESH_AFTER = 0.85;
+
+/** The circuits that a replica is one of. */
+export interface Origin extends Circuits {
+  /** Whether its answers are not the database's at the moment. */
+  readonly isOut: boolean;
+}
+
+/** What a replica needs. */
+export interface ReplicaOptions extends Clocks {
+  maxStalenessMs: number;
+  /** Told of each circuit that comes into use, and that goes out of it. */
+  onKnown?: (key: string, isKnown: boolean) => void;
+}
+
+/**
+ * What one instance knows of the circuits it uses, so that a busy circuit is never waited for.
+ * Nothing older than the bound is answered: the origin is asked then, and waited for. Successes of a
+ * closed circuit are counted here first and travel with the next refresh; everything else that
+ * changes a circuit goes to the origin before it resolves.
+ */
+export class Replica implements Circuits {
+  readonly #origin: Origin;
+  readonly #maxStalenessMs: number;
+  readonly #clock: () => number;
+  readonly #known: KnownCircuits;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #refreshing: Promise<void> | undefined;
+  readonly #urgent = new Set<string>();
+  #isUrging = false;
+  #roundTripMs = 0;
+  #isEnded = false;
+
+  constructor(origin: Origin, { maxStalenessMs, clock, now, onKnown }: ReplicaOptions) {
+    this.#origin = origin;
+    this.#maxStalenessMs = maxStalenessMs;
+    this.#clock = clock;
+    this.#known = new KnownCircuits({ clock, now }, onKnown);
+  }
+
+  read(key: string): Promise<Circuit | undefined> {
+    const now = this.#clock();
+    const known = this.#fresh(key, now);
+    return known === undefined ? this.#ask(key) : Promise.resolve(known.shown(now));
+  }
+
+  recordSuccess(key: string): Promise<Circuit> {
+    const now = this.#clock();
+    const known = this.#fresh(key, now);
+    if (known === undefined || this.#isEnded || !known.defer()) {
+      return this.#written(key, this.#origin.recordSuccess(key));
+    }
+    this.#schedule();
+    return Promise.resolve(known.shown(now)!);
+  }
+
+  recordFailure(key: string): Promise<Circuit> {
+    return this.#written(key, this.#origin.recordFailure(key));
+  }
+
+  transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
+    return this.#written(key, this.#origin.transition(key, to));
+  }
+
+  settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
+    return this.#written(key, this.#origin.settle(key, to, round));
+  }
+
+  force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
+    return this.#written(key, this.#origin.force(key, force));
+  }
+
+  async claim(key: string, begunAt: number): Promise<Admission | undefined> {
+    const asked = this.#known.ask();
+    const admission = await this.#origin.claim(key, begunAt);
+    if (this.#origin.isOut) this.#known.forget(key);
+    else this.#known.learnWritten(key, admission?.circuit, asked);
+    return admission;
+  }
+
+  async reset(key: string): Promise<void> {
+    // A success that was acknowledged before must not come after it.
+    this.#known.get(key)?.dropWaiting();
+    if (this.#known.get(key)?.isFlying) await this.#refreshing;
+    await this.#origin.reset(key);
+    this.#known.get(key)?.dropWaiting();
+    this.#known.forget(key);
+  }
+
+  async readMany(keys: readonly string[]): Promise<Circuit[]> {
+    const circuits = await this.#origin.readMany(keys);
+    return circuits.map((circuit) => this.#known.get(circuit.key)?.including(circuit) ?? circuit);
+  }
+
+  list(options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#origin.list(options);
+  }
+
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    return this.#origin.prune(idleMs, limit, isElected);
+  }
+
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+    return this.#origin.refresh(keys, deferred);
+  }
+
+  check(): Promise<void> {
+    return this.#origin.check();
+  }
+
+  /** Another instance has brought a circuit to a version: asks for it at once. */
+  changed(key: string, version: number): void {
+    const known = this.#known.get(key);
+    if (known === undefined || known.version === version) return;
+    this.#urgent.add(key);
+    void this.#refreshUrgent();
+  }
+
+  /** Changes of other instances may have gone unnoticed: asks for everything at once. */
+  missed(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#begin();
+  }
+
+  /** Counts what was deferred, and goes on without deferring and refreshing. */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#refreshing;
+    const deferred = this.#known.takeDeferred();
+    if (deferred.length === 0) return;
+    const error = await this.#fetch([], deferred);
+    if (error !== undefined) throw error;
+  }
+
+  #fresh(key: string, now: number): Known | undefined {
+    const known = this.#known.get(key);
+    return known !== undefined && known.isFresh(this.#maxStalenessMs, now) ? known : undefined;
+  }
+
+  async #ask(key: string): Promise<Circuit | undefined> {
+    // Whether what is on its way is in the answer already, nobody could tell.
+    if (this.#known.get(key)?.isFlying) {
+      await this.#refreshing;
+      const now = this.#clock();
+      const known = this.#fresh(key, now);
+      if (known !== undefined) return known.shown(now);
+    }
+    const asked = this.#known.ask();
+    const circuit = await this.#origin.read(key);
+    if (this.#origin.isOut) {
+      this.#known.forget(key);
+      return circuit;
+    }
+    const known = this.#known.learnRead(key, circuit, asked);
+    this.#schedule();
+    return known === undefined ? circuit : known.shown(this.#clock());
+  }
+
+  /** A write's answer is what this instance knows from then on. */
+  async #written<Answer extends Circuit | undefined>(
+    key: string,
+    answer: Promise<Answer>,
+  ): Promise<Answer> {
+    const asked = this.#known.ask();
+    const circuit = await answer;
+    if (this.#origin.isOut) {
+      this.#known.forget(key);
+      return circuit;
+    }
+    const known = this.#known.learnWritten(key, circuit, asked);
+    this.#schedule();
+    return circuit && known ? known.including(circuit) as Answer : circuit;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#refreshing !== undefined || this.#isEnded) return;
+    this.#timer = startTimer(() => this.#begin(), this.#intervalMs);
+  }
+
+  /** What is left of the bound is for the way there and back. */
+  get #intervalMs(): number {
+    const bound = this.#maxStalenessMs;
+    return Math.max(bound / 2, Math.min(bound * REFRESH_AFTER, bound - 2 * this.#roundTripMs - 5));
+  }
+
+  #begin(): void {
+    this.#timer = undefined;
+    this.#refreshing = this.#refreshAll().finally(() => {
+      this.#refreshing = undefined;
+      if (this.#known.size > 0) this.#schedule();
+      if (this.#urgent.size > 0) void this.#refreshUrgent();
+    });
+  }
+
+  async #refreshAll(): Promise<void> {
+    this.#known.dropIdle(IDLE_REFRESHES);
+    // What waits to be counted goes on waiting.
+    if (this.#origin.isOut) return;
+    const deferred = this.#known.takeDeferred();
+    const keys = this.#known.keys().filter((key) => !this.#known.get(key)!.isFlying);
+    if (keys.length + deferred.length > 0) await this.#fetch(keys, deferred);
+  }
+
+  /** One statement at a time; what is announced meanwhile goes with the next. */
+  async #refreshUrgent(): Promise<void> {
+    if (this.#isUrging) return;
+    this.#isUrging = true;
+    await Promise.resolve();
+    while (this.#urgent.size > 0 && this.#refreshing === undefined) {
+      const keys = [...this.#urgent].filter((key) => this.#known.get(key) !== undefined);
+      this.#urgent.clear();
+      if (keys.length > 0 && !this.#origin.isOut) await this.#fetch(keys, []);
+    }
+    this.#isUrging = false;
+  }
+
+  /** The error that it ended in, if it did. */
+  async #fetch(keys: string[], deferred: Deferred[]): Promise<unknown> {
+    const asked = this.#known.ask();
+    const from = performance.now();
+    try {
+      const circuits = await this.#origin.refresh(keys, deferred);
+      this.#roundTripMs = performance.now() - from;
+      const found = new Map(circuits.map((circuit) => [circuit.key, circuit]));
+      for (const { key } of deferred) this.#known.land(key, found.get(key), asked);
+      for (const key of keys) this.#known.learnRead(key, found.get(key), asked);
+    } catch (error) {
+      for (const { key } of deferred) this.#known.bringBack(key, isRefused(error));
+      return error;
+    }
+  }
+}
+
+/** Whether a statement that failed has certainly done nothing: the server was there to say so. */
+function isRefused(error: unknown): boolean {
+  const sqlState = isCircuitBreakerStoreError(error) ? error.sqlState : undefined;
+  return sqlState !== undefined && !/^(08|57)/.test(sqlState);
+}
