@@ -70,6 +70,11 @@ export class KnownCircuits {
     this.#known.get(key)?.forget(++this.#turn);
   }
 
+  /** Any of it may not be so any more. */
+  forgetAll(): void {
+    for (const known of this.#known.values()) known.forget(++this.#turn);
+  }
+
   /** The successes that wait to be counted: they are on their way from now on. */
   takeDeferred(): Deferred[] {
     const deferred: Deferred[] = [];

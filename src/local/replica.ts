@@ -37,7 +37,7 @@ export class Replica implements Circuits {
   readonly #clock: () => number;
   readonly #known: KnownCircuits;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #refreshing: Promise<void> | undefined;
+  #refreshing: Promise<unknown> | undefined;
   readonly #urgent = new Set<string>();
   #isUrging = false;
   #roundTripMs = 0;
@@ -104,12 +104,16 @@ export class Replica implements Circuits {
     return circuits.map((circuit) => this.#known.get(circuit.key)?.including(circuit) ?? circuit);
   }
 
-  list(options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#origin.list(options);
+  async list(options: ResolvedListOptions): Promise<Circuit[]> {
+    await this.#land();
+    return await this.#origin.list(options);
   }
 
-  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    return this.#origin.prune(idleMs, limit, isElected);
+  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    await this.#land();
+    const removed = await this.#origin.prune(idleMs, limit, isElected);
+    if (removed > 0) this.#known.forgetAll();
+    return removed;
   }
 
   refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
@@ -140,11 +144,15 @@ export class Replica implements Circuits {
     this.#isEnded = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    await this.#refreshing;
-    const deferred = this.#known.takeDeferred();
-    if (deferred.length === 0) return;
-    const error = await this.#fetch([], deferred);
+    const error = await this.#land();
     if (error !== undefined) throw error;
+  }
+
+  /** Counts what waits to be counted, without waiting for the next refresh. */
+  async #land(): Promise<unknown> {
+    while (this.#refreshing !== undefined) await this.#refreshing;
+    const deferred = this.#known.takeDeferred();
+    return deferred.length > 0 ? await this.#follow(this.#fetch([], deferred)) : undefined;
   }
 
   #fresh(key: string, now: number): Known | undefined {
@@ -200,11 +208,17 @@ export class Replica implements Circuits {
 
   #begin(): void {
     this.#timer = undefined;
-    this.#refreshing = this.#refreshAll().finally(() => {
+    if (this.#refreshing === undefined) void this.#follow(this.#refreshAll());
+  }
+
+  /** One refresh at a time; the next one is due when it has ended. */
+  #follow(refresh: Promise<unknown>): Promise<unknown> {
+    this.#refreshing = refresh.finally(() => {
       this.#refreshing = undefined;
       if (this.#known.size > 0) this.#schedule();
       if (this.#urgent.size > 0) void this.#refreshUrgent();
     });
+    return this.#refreshing;
   }
 
   async #refreshAll(): Promise<void> {

@@ -1,0 +1,25 @@
+import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
+import { openPostgresJs } from "../support/clients.ts";
+import { createDatabase } from "../support/database.ts";
+import { conformanceSteps } from "./deno_steps.ts";
+
+Deno.test("conformance with maxStalenessMs: who has one instance alone cannot tell", async (t) => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url);
+  let sessions = 0;
+  await conformanceSteps(t, {
+    name: "maxStalenessMs",
+    // Its instances would see each other late.
+    isShared: false,
+    async open(options) {
+      const table = `circuits_${++sessions}`;
+      await migrate(driver.client, table);
+      const store = new PostgresCircuitBreakerStore(driver.client, table, {
+        // A window slides on while nobody asks.
+        maxStalenessMs: options?.failureWindowMs === undefined ? 60_000 : 0.5,
+        ...options,
+      });
+      return { store, [Symbol.asyncDispose]: () => store.close() };
+    },
+  });
+});
