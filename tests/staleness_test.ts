@@ -1,0 +1,267 @@
+/** Bounded staleness on a real server: what it costs, what it never does, and what it survives. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  isStoreUnavailableError,
+  migrate,
+  PostgresCircuitBreakerStore,
+  type PostgresCircuitBreakerStoreOptions,
+  type PostgresClient,
+  StoreUnavailableError,
+} from "../mod.ts";
+import { openPostgresJs } from "./support/clients.ts";
+import { createDatabase } from "./support/database.ts";
+
+const TABLE = "stoma_circuit_breakers";
+
+async function openSite() {
+  await using cleanup = new AsyncDisposableStack();
+  const database = cleanup.use(await createDatabase());
+  const { client, raw } = cleanup.use(await openPostgresJs(database.url, { max: 4 }));
+  await migrate(client);
+  const stores = cleanup.use(new AsyncDisposableStack());
+  const kept = cleanup.move();
+  return {
+    raw,
+    client,
+    url: database.url,
+    /** A store, what it has sent, and a switch that cuts it off from its database. */
+    open(options: PostgresCircuitBreakerStoreOptions, on: PostgresClient = client) {
+      const link = { sent: [] as string[], isCut: false };
+      const watched: PostgresClient = {
+        query(text, params) {
+          if (link.isCut) return Promise.reject(new Error("cut off"));
+          link.sent.push(text);
+          return on.query(text, params);
+        },
+      };
+      const store = new PostgresCircuitBreakerStore(watched, TABLE, options);
+      stores.defer(() => store.close().catch(() => {}));
+      return { store, link };
+    },
+    async row(key: string) {
+      const [row] = await raw`select * from ${raw(TABLE)} where key = ${key}`;
+      return row;
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+Deno.test("a busy circuit costs one statement per interval, which counts its successes too", async () => {
+  await using site = await openSite();
+  const maxStalenessMs = 200;
+  const { store, link } = site.open({ maxStalenessMs });
+  await store.getState("api");
+  const { length: first } = link.sent;
+  const start = performance.now();
+  let requests = 0;
+  while (performance.now() - start < 2000) {
+    for (let each = 0; each < 50; each++, requests++) {
+      await store.getState("api");
+      await store.recordSuccess("api");
+    }
+    await pause(2);
+  }
+  const intervals = (performance.now() - start) / maxStalenessMs;
+  const statements = link.sent.length - first;
+  assert(statements <= intervals * 1.2 + 1, `${statements} statements in ${intervals} intervals`);
+  assert(statements >= intervals * 0.5, `${statements} statements in ${intervals} intervals`);
+  assertEquals((await store.getState("api")).successCount, requests);
+  await store.close();
+  assertEquals(Number((await site.row("api"))!.success_count), requests);
+});
+
+Deno.test("an open circuit refuses from memory until it is due, and so does whoever lost the claim", async () => {
+  await using site = await openSite();
+  const rules = { resetTimeoutMs: 600, probeTimeoutMs: 1500, maxStalenessMs: 10_000 };
+  const one = site.open(rules);
+  const other = site.open(rules);
+  await one.store.transition("api", "open");
+  await other.store.getState("api");
+  const before = one.link.sent.length + other.link.sent.length;
+  for (let call = 0; call < 100; call++) {
+    assertEquals((await one.store.getState("api")).state, "open");
+    assertEquals((await other.store.getState("api")).state, "open");
+  }
+  assertEquals(one.link.sent.length + other.link.sent.length, before);
+  await pause(620);
+  assertEquals((await one.store.getState("api")).state, "half-open");
+  const claims = other.link.sent.length;
+  for (let call = 0; call < 100; call++) {
+    assertEquals((await other.store.getState("api")).state, "open");
+  }
+  assertEquals(other.link.sent.length - claims, 1, "one claim, which is lost and remembered");
+  assertEquals((await one.store.getState("api")).state, "open", "its own probe is under way");
+  await one.store.transition("api", "closed");
+  assertEquals((await one.store.getState("api")).state, "closed");
+});
+
+Deno.test("failures, transitions, forces and resets are in the database before they resolve", async () => {
+  await using site = await openSite();
+  const { store } = site.open({ maxStalenessMs: 60_000 });
+  await store.getState("api");
+  await store.recordFailure("api");
+  assertEquals(Number((await site.row("api"))!.failure_count), 1);
+  await store.transition("api", "open");
+  assertEquals((await site.row("api"))!.state, "open");
+  await store.forceClosed("api", { reason: "drill" });
+  assertEquals((await site.row("api"))!.forced_state, "closed");
+  assertEquals((await store.getState("api")).state, "closed");
+  await store.release("api");
+  assertEquals((await store.getState("api")).state, "open");
+  await store.reset("api");
+  assertEquals(await site.row("api"), undefined);
+  assertEquals((await store.getState("api")).state, "closed");
+});
+
+Deno.test("an outage does not make an answer older than the bound: then onOutage rules", async () => {
+  await using site = await openSite();
+  let now = 1_800_000_000_000;
+  const options = { maxStalenessMs: 1000, now: () => now };
+  const changes: boolean[] = [];
+  const reporting = site.open({ ...options, onOutageChange: ({ isOut }) => changes.push(isOut) });
+  const local = site.open({ ...options, onOutage: "local" });
+  for (const { store, link } of [reporting, local]) {
+    await store.recordFailure("api");
+    await store.getState("idle");
+    link.isCut = true;
+  }
+  now += 999;
+  assertEquals((await reporting.store.getState("api")).failureCount, 1);
+  await reporting.store.recordSuccess("api");
+  assertEquals((await reporting.store.getState("api")).successCount, 1);
+  now += 1;
+  await assertRejects(() => reporting.store.getState("api"), StoreUnavailableError);
+  await assertRejects(() => reporting.store.recordSuccess("api"), StoreUnavailableError);
+  assertEquals(changes, [true]);
+
+  // Local: goes on from what was known, and from what happened since.
+  assertEquals((await local.store.getState("api")).failureCount, 2);
+  await local.store.recordFailure("api");
+  await local.store.transition("api", "open");
+  assertEquals((await local.store.getState("api")).state, "open");
+
+  for (const { link } of [reporting, local]) link.isCut = false;
+  const isBack = async () => {
+    try {
+      return (await reporting.store.getState("api")).state === "closed";
+    } catch (error) {
+      assert(isStoreUnavailableError(error));
+      return false;
+    }
+  };
+  for (const end = performance.now() + 5000; !await isBack();) {
+    assert(performance.now() < end, "the store did not come back");
+    await pause(10);
+  }
+  for (
+    const end = performance.now() + 5000;
+    (await local.store.getState("api")).state === "open";
+  ) {
+    assert(performance.now() < end, "the local store did not come back");
+    await pause(10);
+  }
+  // What was acknowledged before the outage was known waits until it can be counted.
+  assertEquals((await reporting.store.getState("api")).successCount, 1);
+  await reporting.store.close();
+  assertEquals(Number((await site.row("api"))!.success_count), 1);
+});
+
+Deno.test("what one instance moves, another sees within the bound", async () => {
+  await using site = await openSite();
+  const maxStalenessMs = 150;
+  const one = site.open({ maxStalenessMs });
+  const other = site.open({ maxStalenessMs });
+  for (let turn = 0; turn < 10; turn++) {
+    const state = turn % 2 === 0 ? "open" : "closed";
+    await other.store.getState("api");
+    await pause(turn * 7);
+    await one.store.transition("api", state);
+    const moved = performance.now();
+    let asked = moved;
+    let seen: string;
+    do {
+      asked = performance.now();
+      seen = (await other.store.getState("api")).state;
+      await pause(1);
+    } while (seen !== state && performance.now() - moved < 5000);
+    assert(asked - moved <= maxStalenessMs + 30, `seen after ${asked - moved} ms`);
+  }
+});
+
+Deno.test("close counts what waits, and calls that come later are served", async () => {
+  await using site = await openSite();
+  const { store, link } = site.open({ maxStalenessMs: 60_000 });
+  await store.getState("api");
+  for (let each = 0; each < 7; each++) await store.recordSuccess("api");
+  assertEquals(await site.row("api"), undefined);
+  await Promise.all([store.close(), store.close()]);
+  assertEquals(Number((await site.row("api"))!.success_count), 7);
+  await store.recordSuccess("api");
+  assertEquals(Number((await site.row("api"))!.success_count), 8);
+
+  const cut = site.open({ maxStalenessMs: 60_000 });
+  await cut.store.getState("api");
+  await cut.store.recordSuccess("api");
+  cut.link.isCut = true;
+  await assertRejects(() => cut.store.close(), StoreUnavailableError);
+
+  const dropped = site.open({ maxStalenessMs: 60_000 });
+  await dropped.store.getState("api");
+  await dropped.store.recordSuccess("api");
+  dropped.store.destroy();
+  for (const end = performance.now() + 5000; Number((await site.row("api"))!.success_count) < 9;) {
+    assert(performance.now() < end, "destroy did not send it off");
+    await pause(5);
+  }
+  assert(link.sent.length > 0);
+});
+
+Deno.test("circuits that nobody uses any more are not asked for", async () => {
+  await using site = await openSite();
+  const { store, link } = site.open({ maxStalenessMs: 50 });
+  await Promise.all(Array.from({ length: 20 }, (_, index) => store.getState(`${index}`)));
+  await pause(600);
+  const { length } = link.sent;
+  await pause(300);
+  assertEquals(link.sent.length, length);
+});
+
+Deno.test("successes that the server refused wait for the next time", async () => {
+  await using site = await openSite();
+  const { store } = site.open({ maxStalenessMs: 60_000 });
+  await store.getState("api");
+  await store.recordSuccess("api");
+  await site.raw.unsafe(`alter table ${TABLE} rename to elsewhere`);
+  await assertRejects(() => store.list());
+  await site.raw.unsafe(`alter table elsewhere rename to ${TABLE}`);
+  await store.list();
+  assertEquals(Number((await site.row("api"))!.success_count), 1);
+});
+
+Deno.test("a process with circuits in use ends by itself", async () => {
+  await using site = await openSite();
+  const program = `
+    import postgres from "postgres";
+    import { fromPostgresJs } from "./src/adapters/postgres_js.ts";
+    import { PostgresCircuitBreakerStore } from "./mod.ts";
+    const sql = postgres(${JSON.stringify(site.url)}, { max: 1, fetch_types: false });
+    const store = new PostgresCircuitBreakerStore({
+      query: (text, params) => fromPostgresJs(sql).query(text, params),
+    }, undefined, { maxStalenessMs: 600_000 });
+    await store.getState("api");
+    await store.recordSuccess("api");
+    await sql.end();`;
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--cached-only", program],
+    cwd: new URL("..", import.meta.url),
+    stdout: "null",
+    stderr: "piped",
+    signal: AbortSignal.timeout(20_000),
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+});
