@@ -11,6 +11,7 @@ const [driver, mode, url] = Deno.args;
 const { client, [Symbol.asyncDispose]: close } = openDriver(driver as Driver, url!);
 const store = new PostgresCircuitBreakerStore(client, undefined, {
   onOutage: mode === "local" ? "local" : "throw",
+  maxStalenessMs: mode === "bounded" ? 100 : 0,
   timeoutMs: 300,
   onOutageChange: ({ isOut }) => console.log(isOut ? "out" : "back"),
 });

@@ -21,6 +21,7 @@ const NEIGHBOUR_PAUSE_MS = 20;
 
 /** Requests at once, which bounds the connections that the gateway keeps to its upstream. */
 const CLIENTS = 3;
+const MAX_STALENESS_MS = 100;
 const BREAKER = { failureThreshold: 5, resetTimeoutMs: 20, probeTimeoutMs: 100 };
 
 function tell(message: LoadMessage): void {
@@ -251,7 +252,8 @@ async function serve(settings: LoadSettings, commands: AsyncIterable<string>): P
       new PostgresCircuitBreakerStore(client, undefined, {
         ...BREAKER,
         timeoutMs: settings.timeoutMs,
-        onOutage: settings.mode,
+        onOutage: settings.mode === "local" ? "local" : "throw",
+        maxStalenessMs: settings.mode === "bounded" ? MAX_STALENESS_MS : 0,
         onOutageChange: ({ isOut, cause }) => load.noteOutage(isOut, cause),
       }),
     (store) =>

@@ -4,8 +4,8 @@
 export const DRIVERS = ["postgres.js", "node-postgres"] as const;
 export type Driver = typeof DRIVERS[number];
 
-/** What the store does in an outage. */
-export const MODES = ["throw", "local"] as const;
+/** What the store does in an outage; `bounded` reports it like `throw`, and answers from memory before. */
+export const MODES = ["throw", "local", "bounded"] as const;
 export type Mode = typeof MODES[number];
 
 /** What a load process needs to know: the first line it reads. */
