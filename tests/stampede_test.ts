@@ -44,11 +44,18 @@ function verdictsOf(round: number, probes: number): number[] {
   return Array.from({ length: probes }, (_, index) => index ? late : first);
 }
 
+/** Waits until nobody who answers from memory still remembers the time before. */
+async function forget({ breaker: { maxStalenessMs } }: Fleet): Promise<void> {
+  if (maxStalenessMs === undefined) return;
+  await new Promise((resolve) => setTimeout(resolve, maxStalenessMs + 1));
+}
+
 /** One open period: every gateway asks at once when it ends, and the probes decide. */
 async function playRound(fleet: Fleet, round: number): Promise<Held[]> {
   const { gateways, breaker: { halfOpenMax, probeTimeoutMs } } = fleet;
   const turned = gateways.map((_, index) => gateways[(index + round) % gateways.length]!);
   await fleet.expire();
+  await forget(fleet);
   const before = await fleet.row();
   const { answers, held } = await fleet.stampede(turned, REQUESTS);
   assertEquals(held.length, halfOpenMax);
@@ -89,6 +96,17 @@ for (const halfOpenMax of [1, 3]) {
     assert(probers.size > 1, `all probes came through ${[...probers]}`);
   });
 }
+
+Deno.test("30 stampedes of 5 gateway processes that answer from memory", async () => {
+  await using fleet = await startFleet(NO_SKEW, { halfOpenMax: 3, maxStalenessMs: 40 });
+  for (let round = 0; round < 30; round++) {
+    if (round === 0 || (await fleet.row()).state === "closed") {
+      await forget(fleet);
+      await fleet.trip(fleet.gateways[round % 5]!);
+    }
+    await playRound(fleet, round);
+  }
+});
 
 Deno.test("the same stampede without the store's options sends too many probes", async () => {
   await using fleet = await startFleet(NO_SKEW, {}, false);

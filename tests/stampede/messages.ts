@@ -6,6 +6,7 @@ export interface Breaker {
   resetTimeoutMs: number;
   halfOpenMax: number;
   probeTimeoutMs: number;
+  maxStalenessMs?: number;
 }
 
 /** What a gateway process needs to know: the first line it reads. */
