@@ -17,13 +17,20 @@
  * @module
  */
 
-import type { PostgresClient } from "../types.ts";
+import type { PostgresClient, Unlisten } from "../types.ts";
 import { bunDatabase, having, wrongDriver } from "./argument.ts";
+import { Subscription } from "./subscription.ts";
 
 /** The part of Bun's `SQL` that the adapter uses. */
 export interface BunSqlLike {
   /** Runs a statement given as text. */
   unsafe(text: string, values?: unknown[]): PromiseLike<readonly unknown[]>;
+  /** Listens to a channel, and again where the connection was lost; Bun before 1.4 cannot. */
+  listen?(
+    channel: string,
+    onNotification: (payload: string) => void,
+    onListen: () => void,
+  ): Promise<{ unlisten(): Promise<void> }>;
 }
 
 /**
@@ -49,5 +56,23 @@ export function fromBunSql(sql: BunSqlLike): PostgresClient {
       const rows = await sql.unsafe(text, params);
       return { rows: rows as Record<string, unknown>[] };
     },
+    ...typeof sql.listen === "function" && { listen: (...args) => listen(sql, ...args) },
   };
+}
+
+async function listen(
+  sql: BunSqlLike,
+  channel: string,
+  onNotification: (payload: string) => void,
+): Promise<Unlisten> {
+  const subscription = new Subscription(onNotification);
+  let times = 0;
+  const registration = await sql.listen!(channel, subscription.tell, () => {
+    // The driver listens again by itself; what came in between is lost all the same.
+    if (++times > 1) {
+      subscription.lose();
+      void registration.unlisten().catch(() => {}); // nobody is told of anything any more
+    }
+  });
+  return subscription.unlisten(() => registration.unlisten());
 }

@@ -22,6 +22,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { having, readPrepare, wrongDriver } from "./argument.ts";
+import { listenOf } from "./node_postgres_listener.ts";
 import { statementName } from "./statement_name.ts";
 
 /** The part of a `pg.Pool`, `pg.Client` or `pg.PoolClient` that the adapter uses. */
@@ -48,7 +49,8 @@ export interface FromNodePostgresOptions {
 
 /**
  * Makes a client for the store from a node-postgres pool or client. Errors reach the caller as the
- * driver threw them.
+ * driver threw them. With a pool it can listen, on one connection more that does not count as the
+ * pool's.
  *
  * @throws {TypeError} If `poolOrClient` is neither.
  * @param poolOrClient A `pg.Pool`, a connected `pg.Client`, or a `pg.PoolClient`.
@@ -63,6 +65,7 @@ export function fromNodePostgres(
     throw wrongDriver("node-postgres", "a Pool or a Client of pg", poolOrClient);
   }
   const prepare = readPrepare("node-postgres", options.prepare);
+  const listen = listenOf(poolOrClient);
   return {
     async query(text, params = []) {
       const { rows } = prepare && params.length > 0
@@ -70,5 +73,6 @@ export function fromNodePostgres(
         : await poolOrClient.query({ text, values: params });
       return { rows: rows as Record<string, unknown>[] };
     },
+    ...listen !== undefined && { listen },
   };
 }

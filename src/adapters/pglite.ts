@@ -32,6 +32,8 @@ export interface PgliteLike {
   query(text: string, params?: unknown[]): Promise<{ rows: unknown[] }>;
   /** Not called; it is what tells PGlite from other drivers that have a `query`. */
   exec(text: string): Promise<unknown>;
+  /** Listens to a channel. */
+  listen?(channel: string, callback: (payload: string) => void): Promise<() => Promise<void>>;
 }
 
 /**
@@ -49,6 +51,9 @@ export function fromPglite(db: PgliteLike): PostgresClient {
     async query(text, params = []) {
       const { rows } = await db.query(text, params);
       return { rows: rows as Record<string, unknown>[] };
+    },
+    ...typeof db.listen === "function" && {
+      listen: (channel, onNotification) => db.listen!(channel, onNotification),
     },
   };
 }

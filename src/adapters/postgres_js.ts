@@ -19,6 +19,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
+import { listenOf } from "./postgres_js_listener.ts";
 import { capRetries, type ConnectionOptions, keepTypes } from "./reconnects.ts";
 
 /** The part of postgres.js that the adapter uses: the `sql` that `postgres(url)` returns. */
@@ -57,6 +58,8 @@ export interface FromPostgresJsOptions {
  * learned by the next process. It also keeps the driver's waits between two attempts to connect,
  * which would grow to 20 s, below a tenth of a second.
  *
+ * It can listen, on one connection more, unless `sql` is one inside `begin` or `reserve`.
+ *
  * @throws {TypeError} If `sql` is not postgres.js, or renames columns (`transform: postgres.camel`
  * and its like), which would hide from the store the columns that it reads.
  * @param sql What `postgres(url)` returns, or a `sql` inside `begin` or `reserve`.
@@ -79,12 +82,14 @@ export function fromPostgresJs(
   const prepare = readPrepare("postgres.js", options.prepare);
   const { options: driverOptions } = sql as Connecting;
   if (driverOptions !== undefined) capRetries(driverOptions);
+  const listen = listenOf(sql);
   return {
     async query(text, params = []) {
       if (driverOptions !== undefined) keepTypes(driverOptions);
       const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
       return { rows: withoutHoles(rows) as Record<string, unknown>[] };
     },
+    ...listen !== undefined && { listen },
   };
 }
 
