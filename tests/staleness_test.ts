@@ -9,7 +9,7 @@ import {
   type PostgresClient,
   StoreUnavailableError,
 } from "../mod.ts";
-import { openPostgresJs } from "./support/clients.ts";
+import { openNodePostgres, openPostgresJs } from "./support/clients.ts";
 import { createDatabase } from "./support/database.ts";
 
 const TABLE = "stoma_circuit_breakers";
@@ -264,4 +264,74 @@ Deno.test("a process with circuits in use ends by itself", async () => {
     signal: AbortSignal.timeout(20_000),
   }).output();
   assertEquals(code, 0, new TextDecoder().decode(stderr));
+});
+
+for (const [name, open] of Object.entries({ openPostgresJs, openNodePostgres })) {
+  Deno.test(`${name}: what is announced is seen at once, also after the listener was lost`, async () => {
+    await using site = await openSite();
+    await using driver = await open(site.url, { max: 2 });
+    await using one = new PostgresCircuitBreakerStore(site.client, TABLE);
+    await using other = new PostgresCircuitBreakerStore(driver.client, TABLE, {
+      maxStalenessMs: 600_000,
+    });
+    const isListening = async () => {
+      const [row] = await site.raw`select count(*)::int as n from pg_stat_activity
+        where datname = current_database() and query like 'listen %'`;
+      return row!.n > 0;
+    };
+    const sees = async (state: string) => {
+      const start = performance.now();
+      while ((await other.getState("api")).state !== state) {
+        assert(performance.now() - start < 5000, `${state} was not seen`);
+        await pause(1);
+      }
+    };
+    await other.getState("api");
+    for (let turn = 0; turn < 3; turn++) {
+      while (!await isListening()) await pause(5);
+      await one.transition("api", "open");
+      await sees("open");
+      await one.transition("api", "closed");
+      await sees("closed");
+      await one.forceOpen("api");
+      await sees("open");
+      await one.reset("api");
+      await sees("closed");
+      // What happens while nobody listens is found out when somebody does again.
+      await site.raw`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and query like 'listen %'`;
+      await one.transition("api", "open");
+      await sees("open");
+      await one.reset("api");
+      await sees("closed");
+    }
+  });
+}
+
+Deno.test("a notification carries a digest and a version, and recording sends none", async () => {
+  await using site = await openSite();
+  await using driver = await openPostgresJs(site.url, { max: 1 });
+  const heard: string[] = [];
+  const [row] = await site.raw`select ${TABLE}::regclass::oid::text as oid`;
+  const unlisten = await driver.client.listen!(`circuit_breaker_${row!.oid}`, (payload) => {
+    heard.push(payload);
+  });
+  await using store = new PostgresCircuitBreakerStore(site.client, TABLE, { resetTimeoutMs: 1 });
+  const key = `${"long ".repeat(300)}secret`;
+  for (let each = 0; each < 5; each++) await store.recordFailure(key);
+  await store.recordSuccess("other");
+  await store.transition(key, "open");
+  await store.transition(key, "open");
+  await pause(5);
+  assertEquals((await store.getState(key)).state, "half-open");
+  await store.transition(key, "closed");
+  await store.forceOpen(key);
+  await store.release(key);
+  await store.reset(key);
+  await site.raw`select pg_notify(${`circuit_breaker_${row!.oid}`}, 'end')`;
+  while (!heard.includes("end")) await pause(2);
+  const digest = heard[0]!.split(" ")[0]!;
+  assertEquals(heard, [...[1, 2, 3, 4, 5, 0].map((version) => `${digest} ${version}`), "end"]);
+  assert(/^[0-9a-f]{32}$/.test(digest));
+  await unlisten();
 });
