@@ -1,6 +1,10 @@
+import { startTimer } from "../background.ts";
 import type { ChangeListener } from "../circuit.ts";
 import { Digests } from "./digests.ts";
 import { type Origin, Replica } from "./replica.ts";
+
+/** How long it goes on listening when nothing is in use: a connection for each request is too many. */
+const LINGER_MS = 30_000;
 
 /** Where changes are announced. */
 export interface Feed {
@@ -16,6 +20,7 @@ export class Replication implements ChangeListener {
   readonly #feed: Feed;
   readonly #digests = new Digests();
   #unsubscribe: (() => void) | undefined;
+  #linger: ReturnType<typeof setTimeout> | undefined;
   #isEnded = false;
 
   /** `now` is a clock that replaces the database's. */
@@ -45,18 +50,21 @@ export class Replication implements ChangeListener {
   /** Counts what was deferred and keeps nothing up to date any more. */
   end(): Promise<void> {
     this.#isEnded = true;
-    this.#unsubscribe?.();
-    this.#unsubscribe = undefined;
+    this.#leave();
     return this.replica.end();
   }
 
   #note(key: string, isKnown: boolean): void {
     void (isKnown ? this.#digests.add(key) : this.#digests.delete(key));
-    if (this.#digests.size === 0) {
-      this.#unsubscribe?.();
-      this.#unsubscribe = undefined;
-    } else if (!this.#isEnded) {
-      this.#unsubscribe ??= this.#feed.subscribe(this);
-    }
+    if (this.#isEnded) return;
+    clearTimeout(this.#linger);
+    if (this.#digests.size > 0) this.#unsubscribe ??= this.#feed.subscribe(this);
+    else this.#linger = startTimer(() => this.#leave(), LINGER_MS);
+  }
+
+  #leave(): void {
+    clearTimeout(this.#linger);
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
   }
 }
