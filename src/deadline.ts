@@ -13,18 +13,23 @@ export function lastWaitMs(dueAt: number): number {
 }
 
 /**
- * Waits for something at most so many milliseconds. What it becomes later is of no interest, and
- * must not surface as an unhandled rejection.
+ * Waits for something until so many milliseconds after a moment of `performance.now()`, now by
+ * default. What it becomes later is of no interest, and must not surface as an unhandled rejection.
  */
-export async function within<T>(timeoutMs: number, action: string, work: Promise<T>): Promise<T> {
+export async function within<T>(
+  timeoutMs: number,
+  action: string,
+  work: Promise<T>,
+  begunAt: number = performance.now(),
+): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  const dueAt = begunAt + timeoutMs;
   const late = new Promise<never>((_, reject) => {
     const giveUp = () =>
       reject(new StoreTimeoutError(`Cannot ${action}: no answer in ${timeoutMs} ms`));
-    const dueAt = performance.now() + timeoutMs;
     timer = setTimeout(() => {
       timer = setTimeout(giveUp, lastWaitMs(dueAt));
-    }, timeoutMs);
+    }, Math.max(0, dueAt - performance.now()));
   });
   try {
     return await Promise.race([work, late]);

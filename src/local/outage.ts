@@ -85,17 +85,25 @@ export class OutageGuard implements Circuits {
     return circuit;
   }
 
-  async reset(key: string): Promise<void> {
-    await this.#guarded((circuits) => circuits.reset(key), undefined);
+  async reset(key: string, begunAt?: number): Promise<void> {
+    await this.#guarded((circuits) => circuits.reset(key, begunAt), undefined);
     this.#remember(key, undefined);
   }
 
-  list(options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#guarded((circuits) => circuits.list(options), undefined);
+  list(options: ResolvedListOptions, begunAt?: number): Promise<Circuit[]> {
+    return this.#guarded((circuits) => circuits.list(options, begunAt), undefined);
   }
 
-  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    return this.#guarded((circuits) => circuits.prune(idleMs, limit, isElected), undefined);
+  prune(
+    idleMs: number,
+    limit: number,
+    isElected: boolean,
+    begunAt?: number,
+  ): Promise<number> {
+    return this.#guarded(
+      (circuits) => circuits.prune(idleMs, limit, isElected, begunAt),
+      undefined,
+    );
   }
 
   // In the background, where nobody waits for an answer that is not the database's.

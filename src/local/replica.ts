@@ -1,8 +1,8 @@
+import { startTimer } from "../background.ts";
 import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
 import { isCircuitBreakerStoreError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitState } from "../types.ts";
-import { startTimer } from "../background.ts";
 import type { Clocks, Known } from "./known.ts";
 import { KnownCircuits } from "./known_circuits.ts";
 
@@ -90,11 +90,11 @@ export class Replica implements Circuits {
     return admission;
   }
 
-  async reset(key: string): Promise<void> {
+  async reset(key: string, begunAt: number = performance.now()): Promise<void> {
     // A success that was acknowledged before must not come after it.
     this.#known.get(key)?.dropWaiting();
     if (this.#known.get(key)?.isFlying) await this.#refreshing;
-    await this.#origin.reset(key);
+    await this.#origin.reset(key, begunAt);
     this.#known.get(key)?.dropWaiting();
     this.#known.forget(key);
   }
@@ -104,14 +104,22 @@ export class Replica implements Circuits {
     return circuits.map((circuit) => this.#known.get(circuit.key)?.including(circuit) ?? circuit);
   }
 
-  async list(options: ResolvedListOptions): Promise<Circuit[]> {
-    await this.#land();
-    return await this.#origin.list(options);
+  async list(
+    options: ResolvedListOptions,
+    begunAt: number = performance.now(),
+  ): Promise<Circuit[]> {
+    if (!this.#origin.isOut) await this.#land();
+    return await this.#origin.list(options, begunAt);
   }
 
-  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    await this.#land();
-    const removed = await this.#origin.prune(idleMs, limit, isElected);
+  async prune(
+    idleMs: number,
+    limit: number,
+    isElected: boolean,
+    begunAt: number = performance.now(),
+  ): Promise<number> {
+    if (!this.#origin.isOut) await this.#land();
+    const removed = await this.#origin.prune(idleMs, limit, isElected, begunAt);
     if (removed > 0) this.#known.forgetAll();
     return removed;
   }
@@ -127,7 +135,8 @@ export class Replica implements Circuits {
   /** Another instance has brought a circuit to a version: asks for it at once. */
   changed(key: string, version: number): void {
     const known = this.#known.get(key);
-    if (known === undefined || known.version === version) return;
+    // A version of 0 says nothing: it is what a circuit that is gone has, and one that never moved.
+    if (known === undefined || version > 0 && known.version === version) return;
     this.#urgent.add(key);
     void this.#refreshUrgent();
   }

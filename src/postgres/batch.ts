@@ -148,9 +148,7 @@ export class Batch implements Circuits {
   async claim(key: string, begunAt: number): Promise<Admission | undefined> {
     const seat = this.#claims.join(key);
     const place = seat.callers;
-    // The call has spent some of its time on reading.
-    const left = Math.max(1, begunAt + this.#timeoutMs - performance.now());
-    const circuit = await this.#alone("claim probe", seat.answer, left);
+    const circuit = await this.#alone("claim probe", seat.answer, begunAt);
     return circuit && { circuit, isAdmitted: place <= circuit.granted };
   }
 
@@ -176,23 +174,28 @@ export class Batch implements Circuits {
     return this.#alone("force circuit", this.#table.force(key, force));
   }
 
-  reset(key: string): Promise<void> {
-    return this.#alone("reset circuit", this.#table.reset([key]));
+  reset(key: string, begunAt?: number): Promise<void> {
+    return this.#alone("reset circuit", this.#table.reset([key]), begunAt);
   }
 
-  list(options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#alone("list circuits", this.#table.list(options));
+  list(options: ResolvedListOptions, begunAt?: number): Promise<Circuit[]> {
+    return this.#alone("list circuits", this.#table.list(options), begunAt);
   }
 
-  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    const end = performance.now() + this.#timeoutMs;
+  async prune(
+    idleMs: number,
+    limit: number,
+    isElected: boolean,
+    begunAt: number = performance.now(),
+  ): Promise<number> {
+    const end = begunAt + this.#timeoutMs;
     let removed = 0;
     while (removed < limit) {
       const left = Math.min(limit - removed, KEYS);
       const batch = await this.#alone(
         "prune circuits",
         this.#table.prune(idleMs, left, isElected),
-        Math.max(1, end - performance.now()),
+        begunAt,
       );
       removed += batch;
       // Half of the time is kept for a batch that takes longer than the ones before.
@@ -204,6 +207,7 @@ export class Batch implements Circuits {
   async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
     const { length } = keys;
     const found: Circuit[] = [];
+    const begunAt = performance.now();
     // As a rule one statement: many instances that each send a few add up on the server.
     for (let i = 0; i === 0 || i < length + deferred.length; i += REFRESHED_KEYS) {
       const end = i + REFRESHED_KEYS;
@@ -211,7 +215,7 @@ export class Batch implements Circuits {
         keys.slice(i, end),
         deferred.slice(Math.max(0, i - length), Math.max(0, end - length)),
       );
-      found.push(...await this.#alone("refresh circuits", part));
+      found.push(...await this.#alone("refresh circuits", part, begunAt));
     }
     if (this.#maxCircuits !== undefined && deferred.length > 0) {
       const tallies = deferred.map(({ key, successes }) => ({ key, failures: 0, successes }));
@@ -227,10 +231,10 @@ export class Batch implements Circuits {
   async #alone<Answer>(
     action: string,
     work: Promise<Answer>,
-    timeoutMs: number = this.#timeoutMs,
+    begunAt?: number,
   ): Promise<Answer> {
     try {
-      const answer = await within(timeoutMs, action, work);
+      const answer = await within(this.#timeoutMs, action, work, begunAt);
       this.#onOutcome(undefined);
       return answer;
     } catch (error) {

@@ -10,6 +10,9 @@ import { quoteLiteral, type TableName } from "./identifier.ts";
 /** What the channel of a table's changes is called, before the table's oid. */
 export const CHANNEL_PREFIX = "circuit_breaker_";
 
+/** A setting of a transaction whose deletes are not announced. */
+export const SILENCE = "circuit_breaker.silence";
+
 /** How many changes a row remembers, the newest first. */
 const REMEMBERED_CHANGES = 16;
 
@@ -58,7 +61,9 @@ const TRIGGERS = [
   {
     name: "circuit_breaker_gone",
     event: "after delete",
-    when: "old.version > 0 or old.failure_count > 0",
+    // Not where thousands go at once that nobody misses.
+    when: "(old.version > 0 or old.failure_count > 0) " +
+      `and coalesce(current_setting('${SILENCE}', true), '') <> 'on'`,
   },
 ];
 
@@ -67,8 +72,8 @@ export function changeTriggers({ quoted, literal }: TableName): string {
   const triggers = TRIGGERS.map(({ name, event, when }) =>
     `drop trigger if exists ${name} on ${quoted};
   execute format(
-    'create trigger ${name} ${event} on %s for each row when (${when}) execute function %I.${FUNCTION}()',
-    ${literal}::regclass, home
+    'create trigger ${name} ${event} on %s for each row when (%s) execute function %I.${FUNCTION}()',
+    ${literal}::regclass, ${quoteLiteral(when)}, home
   );`
   );
   return `select space.nspname into home

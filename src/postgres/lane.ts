@@ -73,10 +73,9 @@ export class Lane<Answer extends { key: string }> {
   #gathering = new Map<string, Seat<Answer>>();
   /** Seats without an answer, in the order of their deadlines; some at the front may have one. */
   #unanswered: Seat<Answer>[] = [];
-  readonly #timer = new IdleTimer(() => {
-    const dueAt = this.#unanswered.find(isUnsettled)?.deadline ?? Infinity;
-    setTimeout(() => this.#expire(), lastWaitMs(dueAt));
-  });
+  readonly #timer = new IdleTimer(() => this.#waitOnceMore());
+  /** Whether the deadline of some is over, and they have their last moment. */
+  #isLastMoment = false;
   #calls = 0;
   #inFlight = 0;
   #isScheduled = false;
@@ -98,7 +97,7 @@ export class Lane<Answer extends { key: string }> {
       seat = new Seat<Answer>(key, performance.now() + this.#limits.timeoutMs);
       this.#gathering.set(key, seat);
       this.#unanswered.push(seat);
-      this.#timer.start(this.#limits.timeoutMs);
+      if (!this.#isLastMoment) this.#timer.start(this.#limits.timeoutMs);
     }
     seat.callers++;
     this.#calls++;
@@ -179,8 +178,15 @@ export class Lane<Answer extends { key: string }> {
     return true;
   }
 
+  #waitOnceMore(): void {
+    const dueAt = this.#unanswered.find(isUnsettled)?.deadline ?? Infinity;
+    this.#isLastMoment = true;
+    setTimeout(() => this.#expire(), lastWaitMs(dueAt));
+  }
+
   /** Gives up on the seats whose time is over, whatever became of their statement. */
   #expire(): void {
+    this.#isLastMoment = false;
     const { timeoutMs } = this.#limits;
     const late = new StoreTimeoutError(
       `Cannot wait for the database: no answer in ${timeoutMs} ms`,
@@ -205,7 +211,7 @@ export class Lane<Answer extends { key: string }> {
     if (first === -1) {
       if (this.#unanswered.length > 0) this.#unanswered = [];
       this.#timer.rest();
-    } else {
+    } else if (!this.#isLastMoment) {
       if (first > 0) this.#unanswered = this.#unanswered.slice(first);
       this.#timer.start(Math.max(0, this.#unanswered[0]!.deadline - performance.now()));
     }
