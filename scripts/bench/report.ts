@@ -1,4 +1,5 @@
 import { times, type Verdict } from "./bars.ts";
+import { STALENESS_MS } from "./contenders.ts";
 import { ratio, type Result } from "./measure.ts";
 import type { Scenario } from "./scenarios.ts";
 
@@ -28,6 +29,7 @@ const BUSY_CORES = 0.25;
 
 /** The meaning of the columns, printed once. */
 export const LEGEND: string = `per second: operations, the median of the rounds
+stale: ours with maxStalenessMs ${STALENESS_MS}
 original: so many times what the original Postgres store does
 p50, p99, p99.9: latency of an operation, over all rounds
 sent/call: statements or Redis commands for each call to the store

@@ -48,7 +48,7 @@ export const ROWS: readonly [number, number] = [1_000, 1_000_000];
 
 const EVERYBODY = ["memory", "ours", "original", "redis", "floor"] as const;
 const SHARED = ["ours", "original", "redis", "floor"] as const;
-const STORES = ["memory", "ours", "original", "redis"] as const;
+const STORES = ["memory", "stale", "ours", "original", "redis"] as const;
 
 const WORDS: Record<Operation, string> = {
   read: "getState",

@@ -66,6 +66,7 @@ export class Stage implements AsyncDisposable {
     const ours = resources.use(await CircuitsDatabase.create(admin));
     const databases = new Map<ContenderName, CircuitsDatabase>([
       ["ours", ours],
+      ["stale", resources.use(await CircuitsDatabase.create(admin))],
       ["original", resources.use(await CircuitsDatabase.create(admin, POSTGRES_SCHEMA_SQL))],
       ["floor", resources.use(await CircuitsDatabase.create(admin))],
     ]);
