@@ -1,5 +1,6 @@
 import { times, type Verdict } from "./bars.ts";
 import { STALENESS_MS } from "./contenders.ts";
+import type { Finding } from "./experiment.ts";
 import { ratio, type Result } from "./measure.ts";
 import type { Scenario } from "./scenarios.ts";
 
@@ -55,6 +56,11 @@ export function tableOf({ scenario, results }: Measurement): string {
 function noiseOf(results: Result[]): string {
   const cores = Math.max(...results.map((result) => result.otherCores));
   return cores > BUSY_CORES ? `  DISTURBED: others kept ${cores.toFixed(1)} cores busy` : "";
+}
+
+/** What an experiment found, with a heading. */
+export function paragraphOf({ name, title, lines }: Finding): string {
+  return [`${title}  (${name})`, ...lines.map((each) => `  ${each}`)].join("\n");
 }
 
 /** One line for a bar. */

@@ -108,9 +108,12 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** The loads that a name stands for: itself, or all whose first words it gives. */
-export function select(scenarios: readonly Scenario[], names: readonly string[]): Scenario[] {
+export function select<Load extends { name: string }>(
+  scenarios: readonly Load[],
+  names: readonly string[],
+): Load[] {
   if (names.length === 0) return [...scenarios];
-  const matches = (scenario: Scenario, name: string) =>
+  const matches = (scenario: Load, name: string) =>
     scenario.name === name || scenario.name.startsWith(`${name}-`);
   for (const name of names) {
     if (scenarios.some((scenario) => matches(scenario, name))) continue;

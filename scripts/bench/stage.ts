@@ -11,6 +11,9 @@ const SERVER_SETTINGS = {
   fsync: "on",
   full_page_writes: "on",
   max_connections: "300",
+  // Counts statements, only where an experiment switches it on.
+  shared_preload_libraries: "pg_stat_statements",
+  "pg_stat_statements.track": "none",
   shared_buffers: "128MB",
   TimeZone: "UTC",
 };
@@ -106,6 +109,11 @@ export class Stage implements AsyncDisposable {
       await this.#opened(name, { ...this.endpoint("ours"), url: database.url });
     }
     return await this.#open.get(name)!;
+  }
+
+  /** A table of circuits that nobody else uses, for whoever disposes of it. */
+  createDatabase(): Promise<CircuitsDatabase> {
+    return CircuitsDatabase.create(this.#admin);
   }
 
   /** The contender's table, if it has one. */

@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { bench } from "../../scripts/bench.ts";
 import { atMost, BARS, check } from "../../scripts/bench/bars.ts";
+import { choose, EVERYTHING } from "../../scripts/bench/choice.ts";
+import { EXPERIMENTS } from "../../scripts/bench/experiments.ts";
 import { measure, type Result, type Subject } from "../../scripts/bench/measure.ts";
 import { parseOptions } from "../../scripts/bench/options.ts";
 import { Histogram } from "../../scripts/bench/histogram.ts";
-import { Generator } from "../../scripts/bench/load.ts";
+import { breathing, Generator } from "../../scripts/bench/load.ts";
 import { SCENARIOS, select } from "../../scripts/bench/scenarios.ts";
 
 function namesOf(...only: string[]): string[] {
@@ -84,6 +86,14 @@ Deno.test("Generator keeps exactly as many operations in flight as it is told", 
   assertEquals(generator.latencies.total, operations);
 });
 
+Deno.test("breathing lets timers run while everything is answered from memory", async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await new Generator(breathing(() => Promise.resolve()), 7).round(0.1);
+  clearInterval(timer);
+  assert(turns > 2);
+});
+
 Deno.test("check compares round by round and takes the median", () => {
   const result = (label: string, rates: number[]) => ({ label, rates }) as Result;
   const scenario = { name: "record-1-64", title: "load" };
@@ -143,6 +153,17 @@ Deno.test("every bar is on a load that exists, and its name selects it", () => {
   ]);
   assertEquals(namesOf().length, SCENARIOS.length);
   assertThrows(() => namesOf("record-1-6"), RangeError, "received record-1-6");
+});
+
+Deno.test("choose takes an experiment that takes long only in a full run or by its name", () => {
+  const chosen = (...args: string[]) => choose(parseOptions(args)!).map(({ name }) => name);
+  const experiments = EXPERIMENTS.map(({ name }) => name);
+  assertEquals(chosen().slice(-experiments.length), experiments);
+  assertEquals(chosen().length, EVERYTHING.length);
+  const quick = EXPERIMENTS.filter(({ isQuick }) => isQuick).map(({ name }) => name);
+  assertEquals(chosen("--quick").filter((name) => experiments.includes(name)), quick);
+  assertEquals(chosen("--quick", "--only=stale"), experiments);
+  assertEquals(chosen("--only=stale", "--contenders=ours,memory"), []);
 });
 
 Deno.test("parseOptions refuses what the benchmark cannot do", () => {

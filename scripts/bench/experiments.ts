@@ -1,0 +1,26 @@
+import { STALENESS_MS } from "./contenders.ts";
+import type { Experiment } from "./experiment.ts";
+import { countStatements, type StatementLoad } from "./stale_statements.ts";
+
+/** How many times `maxStalenessMs` statements are counted for. */
+const INTERVALS = { full: 10, quick: 5 };
+
+function statements(load: StatementLoad, name: string, title: string): Experiment {
+  return {
+    name: `stale-statements-${name}`,
+    title: `${title}, 64 in flight, maxStalenessMs ${STALENESS_MS}`,
+    isQuick: true,
+    run: (stage, isQuick) =>
+      countStatements(stage, load, {
+        maxStalenessMs: STALENESS_MS,
+        intervals: isQuick ? INTERVALS.quick : INTERVALS.full,
+      }),
+  };
+}
+
+/** Every experiment, in the order in which they run. */
+export const EXPERIMENTS: readonly Experiment[] = [
+  statements({ kind: "gateway", circuits: 1 }, "1", "Healthy gateway, 1 circuit"),
+  statements({ kind: "gateway", circuits: 100 }, "100", "Healthy gateway, 100 circuits"),
+  statements({ kind: "denied" }, "open", "Open circuit under denied load"),
+];
