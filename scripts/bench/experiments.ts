@@ -1,5 +1,6 @@
 import { STALENESS_MS } from "./contenders.ts";
 import type { Experiment } from "./experiment.ts";
+import { measurePropagation, type Propagation } from "./stale_propagation.ts";
 import { countStatements, type StatementLoad } from "./stale_statements.ts";
 
 /** How many times `maxStalenessMs` statements are counted for. */
@@ -18,9 +19,22 @@ function statements(load: StatementLoad, name: string, title: string): Experimen
   };
 }
 
+function propagation(how: Propagation): Experiment {
+  const { listens, maxStalenessMs, processes, transitions } = how;
+  return {
+    name: `stale-propagation-${listens ? "listen" : "poll"}`,
+    title: `${transitions} transitions seen by ${processes} other processes, ` +
+      `${listens ? "listening" : "polling"}, maxStalenessMs ${maxStalenessMs}`,
+    isQuick: false,
+    run: (stage) => measurePropagation(stage, how),
+  };
+}
+
 /** Every experiment, in the order in which they run. */
 export const EXPERIMENTS: readonly Experiment[] = [
   statements({ kind: "gateway", circuits: 1 }, "1", "Healthy gateway, 1 circuit"),
   statements({ kind: "gateway", circuits: 100 }, "100", "Healthy gateway, 100 circuits"),
   statements({ kind: "denied" }, "open", "Open circuit under denied load"),
+  propagation({ listens: true, maxStalenessMs: STALENESS_MS, processes: 20, transitions: 50 }),
+  propagation({ listens: false, maxStalenessMs: 500, processes: 20, transitions: 25 }),
 ];

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { measurePropagation } from "../../scripts/bench/stale_propagation.ts";
 import { countStatements } from "../../scripts/bench/stale_statements.ts";
 import { Stage } from "../../scripts/bench/stage.ts";
 
@@ -14,4 +15,14 @@ Deno.test("countStatements counts what a busy instance costs its database", asyn
     assert(client > 0.5 && client < 2.5, `${client} statements`);
     assertEquals(verdicts[0]!.required, "at most 1.20 per 200 ms");
   }
+});
+
+Deno.test("measurePropagation sees every transition in every other process", async () => {
+  await using stage = await Stage.open();
+  const how = { listens: false, maxStalenessMs: 200, processes: 2, transitions: 3 };
+  const { figures, verdicts } = await measurePropagation(stage, how);
+  const { p50, max } = figures.seen as { p50: number; max: number };
+  assertEquals([figures.sights, figures.failures], [6, 0]);
+  assert(p50 > 0 && p50 <= max, `${p50} ms, ${max} ms`);
+  assertEquals(verdicts.map(({ required, ok }) => [required, ok]), [["at most 200 ms", true]]);
 });
