@@ -1,6 +1,8 @@
 import { STALENESS_MS } from "./contenders.ts";
 import type { Experiment } from "./experiment.ts";
+import { PROCESSES } from "./scenarios.ts";
 import { measurePropagation, type Propagation } from "./stale_propagation.ts";
+import { type Fleet, measureFleets } from "./stale_scale.ts";
 import { countStatements, type StatementLoad } from "./stale_statements.ts";
 
 /** How many times `maxStalenessMs` statements are counted for. */
@@ -30,6 +32,24 @@ function propagation(how: Propagation): Experiment {
   };
 }
 
+const FLEETS: Omit<Fleet, "records"> = {
+  sizes: [10, 50, 200],
+  processes: PROCESSES,
+  circuits: 1000,
+  maxStalenessMs: STALENESS_MS,
+  intervals: 5,
+};
+
+function scale(records: boolean): Experiment {
+  return {
+    name: `stale-scale-${records ? "both" : "read"}`,
+    title: `${FLEETS.sizes.join(", ")} instances x ${FLEETS.circuits} circuits in use, ` +
+      `${records ? "getState + recordSuccess" : "getState"}, maxStalenessMs ${STALENESS_MS}`,
+    isQuick: false,
+    run: (stage) => measureFleets(stage, { ...FLEETS, records }),
+  };
+}
+
 /** Every experiment, in the order in which they run. */
 export const EXPERIMENTS: readonly Experiment[] = [
   statements({ kind: "gateway", circuits: 1 }, "1", "Healthy gateway, 1 circuit"),
@@ -37,4 +57,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
   statements({ kind: "denied" }, "open", "Open circuit under denied load"),
   propagation({ listens: true, maxStalenessMs: STALENESS_MS, processes: 20, transitions: 50 }),
   propagation({ listens: false, maxStalenessMs: 500, processes: 20, transitions: 25 }),
+  scale(false),
+  scale(true),
 ];

@@ -10,7 +10,7 @@ import { type RedisServer, startRedis } from "./redis.ts";
 const SERVER_SETTINGS = {
   fsync: "on",
   full_page_writes: "on",
-  max_connections: "300",
+  max_connections: "500",
   // Counts statements, only where an experiment switches it on.
   shared_preload_libraries: "pg_stat_statements",
   "pg_stat_statements.track": "none",
