@@ -8,10 +8,12 @@
  */
 
 import { check, isBarred, type Verdict } from "./bench/bars.ts";
+import { choose, EVERYTHING, isExperiment } from "./bench/choice.ts";
+import type { Experiment, Finding } from "./bench/experiment.ts";
 import { type BenchOptions, parseOptions, USAGE } from "./bench/options.ts";
 import { measure, type Pace } from "./bench/measure.ts";
-import { LEGEND, lineOf, type Measurement, tableOf } from "./bench/report.ts";
-import { type Scenario, SCENARIOS, select } from "./bench/scenarios.ts";
+import { LEGEND, lineOf, type Measurement, paragraphOf, tableOf } from "./bench/report.ts";
+import type { Scenario } from "./bench/scenarios.ts";
 import { soak, type SoakSample } from "./bench/soak.ts";
 import { Stage } from "./bench/stage.ts";
 import { prepare } from "./bench/subjects.ts";
@@ -20,6 +22,7 @@ import { prepare } from "./bench/subjects.ts";
 export interface BenchReport {
   machine: Record<string, unknown>;
   measurements: Measurement[];
+  findings: Finding[];
   soak?: SoakSample[];
   verdicts: Verdict[];
 }
@@ -29,12 +32,11 @@ export async function bench(
   options: BenchOptions,
   tell: (line: string) => void,
 ): Promise<BenchReport> {
-  const scenarios = select(SCENARIOS, options.only)
-    .filter(({ name }) => !options.quick || isBarred(name));
+  const chosen = choose(options);
   await using stage = await Stage.open();
   const release = endOnSignal(stage);
   try {
-    return await runAll(stage, scenarios, options, tell);
+    return await runAll(stage, chosen, options, tell);
   } finally {
     await release();
   }
@@ -42,11 +44,16 @@ export async function bench(
 
 async function runAll(
   stage: Stage,
-  scenarios: Scenario[],
+  chosen: (Scenario | Experiment)[],
   options: BenchOptions,
   tell: (line: string) => void,
 ): Promise<BenchReport> {
-  const report: BenchReport = { machine: machineOf(stage), measurements: [], verdicts: [] };
+  const report: BenchReport = {
+    machine: machineOf(stage),
+    measurements: [],
+    findings: [],
+    verdicts: [],
+  };
   tell(Object.entries(report.machine).map(([name, value]) => `${name} ${value}`).join(", "));
   if (!stage.has("redis")) tell("redis is left out: there is no redis-server on the path");
   if (options.soak) {
@@ -55,11 +62,19 @@ async function runAll(
     report.verdicts = verdicts;
   } else {
     tell(`\n${LEGEND}\n`);
-    for (const scenario of scenarios) {
-      const measurement = await run(stage, scenario, options);
+    for (const each of chosen) {
+      if (isExperiment(each)) {
+        const { name, title } = each;
+        const finding = { name, title, ...await each.run(stage, options.quick) };
+        tell(`${paragraphOf(finding)}\n`);
+        report.findings.push(finding);
+        report.verdicts.push(...finding.verdicts);
+        continue;
+      }
+      const measurement = await run(stage, each, options);
       tell(`${tableOf(measurement)}\n`);
       report.measurements.push(measurement);
-      report.verdicts.push(...check(scenario, measurement.results));
+      report.verdicts.push(...check(each, measurement.results));
     }
   }
   for (const verdict of report.verdicts) tell(lineOf(verdict));
@@ -72,18 +87,24 @@ async function run(stage: Stage, scenario: Scenario, options: BenchOptions): Pro
   return { scenario, results };
 }
 
-/**
- * With one call at a time, a slow disk for half a second outweighs what is compared: very short turns
- * give everybody their part of it.
- */
-function paceOf({ name, inFlight }: Scenario, { seconds, rounds }: BenchOptions): Pace {
-  const turns = isBarred(name) ? rounds : Math.min(rounds, 3);
-  const split = inFlight === 1 && isBarred(name) ? 20 : 1;
+/** The less a load leaves to differ by, the more it matters that all meet the same machine. */
+function paceOf(scenario: Scenario, { seconds, rounds }: BenchOptions): Pace {
+  const turns = isBarred(scenario.name) ? rounds : Math.min(rounds, 3);
+  const split = isBarred(scenario.name) ? splitOf(scenario) : 1;
   return {
     rounds: turns * split,
     secondsPerRound: seconds / split,
     warmUpSeconds: Math.min(0.3, seconds),
   };
+}
+
+/**
+ * With one call at a time, a slow disk for half a second outweighs what is compared, and so does a
+ * busy neighbour where two gateways differ by a few percent: short turns give everybody their part.
+ */
+function splitOf({ kind, inFlight }: Scenario): number {
+  if (inFlight === 1) return 20;
+  return kind === "gateway" ? 4 : 1;
 }
 
 function machineOf({ servers }: Stage): Record<string, unknown> {
@@ -121,13 +142,15 @@ async function main(args: string[]): Promise<number> {
   let options: BenchOptions | undefined;
   try {
     options = parseOptions(args);
-    if (options) select(SCENARIOS, options.only);
+    if (options) choose(options);
   } catch (error) {
     console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
     return 2;
   }
   if (options === undefined || options.list) {
-    console.log(options ? SCENARIOS.map(({ name }) => name).join("\n") : USAGE);
+    console.log(
+      options ? EVERYTHING.map(({ name }) => name).join("\n") : USAGE,
+    );
     return 0;
   }
   const report = await bench(options, (line) => console.log(line));

@@ -1,16 +1,27 @@
 import { ratios, type Result } from "./measure.ts";
 import { ROWS } from "./scenarios.ts";
 
-/** How two rows of one measurement must compare. */
-export interface Bar {
+/** How two rows of one measurement must compare, as a ratio within the run. */
+export type Bar = ThroughputBar | LatencyBar;
+
+interface Compared {
   /** The name of the load. */
   scenario: string;
-  /** Labels of the two results: so many times the operations per second of the other. */
+  /** Labels of the two results: the first divided by the second. */
   over: string;
   under: string;
+}
+
+/** A bar for operations per second. */
+export interface ThroughputBar extends Compared {
   atLeast: number;
   /** What would be better still. */
   aim?: number;
+}
+
+/** A bar for the latency that 99 % of the operations do not exceed. */
+export interface LatencyBar extends Compared {
+  p99AtMost: number;
 }
 
 /** How a bar went. */
@@ -46,6 +57,10 @@ export const BARS: readonly Bar[] = [
   { scenario: "gateway-64", over: "ours", under: "redis", atLeast: 1.5 },
   { scenario: "gateway-256", over: "ours", under: "memory", atLeast: 0.9 },
   { scenario: "gateway-256", over: "ours", under: "original", atLeast: 10 },
+  ...["gateway-1", "gateway-64", "gateway-256"].flatMap((scenario): Bar[] => [
+    { scenario, over: "stale", under: "memory", atLeast: 0.95 },
+    { scenario, over: "stale", under: "memory", p99AtMost: 1.2 },
+  ]),
   { scenario: "rows-read-1", over: MANY, under: FEW, atLeast: FLAT },
   { scenario: "rows-read-64", over: MANY, under: FEW, atLeast: FLAT },
   { scenario: "rows-record-1", over: MANY, under: FEW, atLeast: FLAT },
@@ -65,16 +80,60 @@ export function check(scenario: { name: string; title: string }, results: Result
     const over = results.find((result) => result.label === bar.over);
     const under = results.find((result) => result.label === bar.under);
     if (over === undefined || under === undefined) continue;
-    const [low, measured, high] = ratios(over, under);
-    verdicts.push({
-      what: `${scenario.title}: ${bar.over} / ${bar.under}`,
-      measured,
-      shown: `${times(measured)} (half of the rounds ${times(low)} to ${times(high)})`,
-      required: `at least ${times(bar.atLeast)}${bar.aim ? `, aim ${times(bar.aim)}` : ""}`,
-      ok: measured >= bar.atLeast,
-    });
+    verdicts.push(
+      "p99AtMost" in bar
+        ? latencyVerdict(scenario.title, bar, over, under)
+        : throughputVerdict(scenario.title, bar, over, under),
+    );
   }
   return verdicts;
+}
+
+function throughputVerdict(
+  title: string,
+  bar: ThroughputBar,
+  over: Result,
+  under: Result,
+): Verdict {
+  const quartiles = ratios(over.rates, under.rates);
+  return {
+    what: `${title}: ${bar.over} / ${bar.under}`,
+    measured: quartiles[1],
+    shown: shownRatio(quartiles),
+    required: `at least ${times(bar.atLeast)}${bar.aim ? `, aim ${times(bar.aim)}` : ""}`,
+    ok: quartiles[1] >= bar.atLeast,
+  };
+}
+
+function latencyVerdict(title: string, bar: LatencyBar, over: Result, under: Result): Verdict {
+  const quartiles = ratios(over.p99s, under.p99s);
+  return {
+    what: `${title}: p99 of ${bar.over} / ${bar.under}`,
+    measured: quartiles[1],
+    shown: shownRatio(quartiles),
+    required: `at most ${times(bar.p99AtMost)}`,
+    ok: quartiles[1] <= bar.p99AtMost,
+  };
+}
+
+function shownRatio([low, median, high]: [number, number, number]): string {
+  return `${times(median)} (half of the rounds ${times(low)} to ${times(high)})`;
+}
+
+/** The verdict on a figure that stands by itself. A figure that could not be taken is missed. */
+export function atMost(
+  what: string,
+  measured: number,
+  limit: number,
+  shown: (figure: number) => string,
+): Verdict {
+  return {
+    what,
+    measured,
+    shown: shown(measured),
+    required: `at most ${shown(limit)}`,
+    ok: measured <= limit,
+  };
 }
 
 /** A ratio as text. */

@@ -20,6 +20,8 @@ export const TABLE = "stoma_circuit_breakers";
 export class CircuitsDatabase implements AsyncDisposable {
   /** The database's connection string. */
   readonly url: string;
+  /** The table's name. */
+  readonly table: string = TABLE;
   readonly #sql: postgres.Sql;
   readonly #resources: AsyncDisposableStack;
   readonly #exact: boolean;

@@ -1,21 +1,28 @@
-import postgres from "postgres";
 import { InMemoryCircuitBreakerStore, PostgresCircuitBreakerStore } from "../../mod.ts";
-import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
-import type { CircuitBreakerStore, PostgresClient } from "../../src/types.ts";
+import type { PostgresCircuitBreakerStoreOptions } from "../../src/options.ts";
+import type { CircuitBreakerStore } from "../../src/types.ts";
 import { loadStomaAdapters, type StomaRedisClient } from "../../tests/support/stoma.ts";
+import { openClient } from "./client.ts";
 import type { Target } from "./load.ts";
 
-/** Who takes part: this library's two stores, Stoma's own two, and the bare statement. */
-export type ContenderName = "memory" | "ours" | "original" | "redis" | "floor";
+/**
+ * Who takes part: this library's two stores, the shared one once more with {@linkcode STALENESS_MS},
+ * Stoma's own two, and the bare statement.
+ */
+export type ContenderName = "memory" | "stale" | "ours" | "original" | "redis" | "floor";
 
 /** Everybody, in the order of the table. */
 export const CONTENDERS: readonly ContenderName[] = [
   "memory",
+  "stale",
   "ours",
   "original",
   "redis",
   "floor",
 ];
+
+/** The `maxStalenessMs` of the contender that answers from memory within a bound. */
+export const STALENESS_MS = 1000;
 
 /** Where a contender's circuits are; enough to open it in any process. */
 export interface Endpoint {
@@ -36,9 +43,9 @@ export interface Contender extends AsyncDisposable {
   readonly store?: CircuitBreakerStore;
   /** How many statements or commands it has sent so far. */
   statements(): number;
+  /** For how long a success may have been acknowledged before it is counted, in milliseconds. */
+  readonly countsWithinMs?: number;
 }
-
-const CONNECTIONS = 10;
 
 /** Opens a contender. */
 export async function openContender(endpoint: Endpoint): Promise<Contender> {
@@ -47,6 +54,8 @@ export async function openContender(endpoint: Endpoint): Promise<Contender> {
       return memory();
     case "ours":
       return ours(endpoint);
+    case "stale":
+      return { ...ours(endpoint, { maxStalenessMs: STALENESS_MS }), countsWithinMs: STALENESS_MS };
     case "original":
       return await original(endpoint);
     case "redis":
@@ -67,31 +76,34 @@ function memory(): Contender {
   };
 }
 
-function ours({ url, table }: Endpoint): Contender {
-  const { sql, client, statements } = openClient(url);
-  const store = new PostgresCircuitBreakerStore(client, table);
+function ours(
+  { name, url, table }: Endpoint,
+  options?: PostgresCircuitBreakerStoreOptions,
+): Contender {
+  const connection = openClient(url);
+  const store = new PostgresCircuitBreakerStore(connection.client, table, options);
   return {
-    name: "ours",
+    name,
     target: store,
     store,
-    statements,
+    statements: connection.statements,
     async [Symbol.asyncDispose]() {
       await store.close();
-      await sql.end({ timeout: 5 });
+      await connection[Symbol.asyncDispose]();
     },
   };
 }
 
 async function original({ url, table, adaptersPath }: Endpoint): Promise<Contender> {
   const { PostgresCircuitBreakerStore } = await loadStomaAdapters(adaptersPath);
-  const { sql, client, statements } = openClient(url);
-  const store = new PostgresCircuitBreakerStore(client, table);
+  const connection = openClient(url);
+  const store = new PostgresCircuitBreakerStore(connection.client, table);
   return {
     name: "original",
     target: store,
     store,
-    statements,
-    [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+    statements: connection.statements,
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
 }
 
@@ -130,28 +142,14 @@ function floor({ url, table }: Endpoint): Contender {
   const read = `select ${columns} from ${table} where key = $1`;
   const record = `update ${table} set success_count = success_count + 1 where key = $1
     returning ${columns}`;
-  const { sql, client, statements } = openClient(url);
+  const connection = openClient(url);
   return {
     name: "floor",
     target: {
-      getState: (key) => client.query(read, [key]),
-      recordSuccess: (key) => client.query(record, [key]),
+      getState: (key) => connection.client.query(read, [key]),
+      recordSuccess: (key) => connection.client.query(record, [key]),
     },
-    statements,
-    [Symbol.asyncDispose]: () => sql.end({ timeout: 5 }),
+    statements: connection.statements,
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };
-}
-
-/** The same driver, pool and adapter for everybody, so that only what they send differs. */
-function openClient(url: string) {
-  const sql = postgres(url, { max: CONNECTIONS, onnotice: () => {} });
-  const inner = fromPostgresJs(sql);
-  let sent = 0;
-  const client: PostgresClient = {
-    query(text, params) {
-      sent++;
-      return inner.query(text, params);
-    },
-  };
-  return { sql, client, statements: () => sent };
 }

@@ -18,14 +18,18 @@ interface HandlerRoute {
 
 /**
  * A request through the whole gateway in this process: its routing, the unmodified policy and an
- * upstream that answers at once, all on one circuit.
+ * upstream that answers at once. The last part of the path is the circuit's key.
  */
-export async function operateGateway(stoma: Stoma, store: CircuitBreakerStore): Promise<Operate> {
-  const key = circuitKey(0);
+export async function operateGateway(
+  stoma: Stoma,
+  store: CircuitBreakerStore,
+  circuits: number = 1,
+): Promise<Operate> {
+  const paths = Array.from({ length: circuits }, (_, index) => `/${circuitKey(index)}`);
   const route: HandlerRoute = {
     path: "/*",
     pipeline: {
-      policies: [stoma.circuitBreaker({ key: () => key, store })],
+      policies: [stoma.circuitBreaker({ key: keyOf, store })],
       upstream: { type: "handler", handler: (context) => context.text("ok") },
     },
   };
@@ -33,10 +37,14 @@ export async function operateGateway(stoma: Stoma, store: CircuitBreakerStore): 
     options: { routes: HandlerRoute[] },
   ) => StomaGateway | Promise<StomaGateway>;
   const { app } = await create({ routes: [route] });
-  return async () => {
-    const response = await app.request("/orders");
+  return async (random) => {
+    const response = await app.request(paths[random % circuits]!);
     if (response.status !== 200) {
       throw new Error(`Cannot measure the gateway: a request failed, received ${response.status}`);
     }
   };
+}
+
+function keyOf({ req }: { req: { url: string } }): string {
+  return req.url.slice(req.url.lastIndexOf("/") + 1);
 }

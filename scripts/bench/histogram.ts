@@ -42,6 +42,21 @@ export class Histogram {
     return sparse;
   }
 
+  /** What it holds at the moment. */
+  copy(): Histogram {
+    return this.since(new Histogram());
+  }
+
+  /** What was added since a copy of it was made. */
+  since(copy: Histogram): Histogram {
+    const added = new Histogram();
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      added.#counts[bucket] = this.#counts[bucket]! - copy.#counts[bucket]!;
+    }
+    added.#total = this.#total - copy.#total;
+    return added;
+  }
+
   /** The latency in milliseconds that a share of all latencies does not exceed; NaN when empty. */
   percentile(share: number): number {
     if (this.#total === 0) return NaN;

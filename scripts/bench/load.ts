@@ -35,6 +35,8 @@ export type Operate = (random: number) => Promise<unknown>;
 // A look at the clock costs as much as a good part of a coalesced call.
 const SAMPLES_PER_SECOND = 50_000;
 
+const BREATH_MS = 3;
+
 /** The key of a circuit by its number. */
 export function circuitKey(index: number): string {
   return `circuit-${index}`;
@@ -61,6 +63,28 @@ export function operate(target: Target, { operation, circuits, spread = 1 }: Loa
         await target.recordSuccess(chosen);
       };
   }
+}
+
+/**
+ * Lets the event loop go round every few milliseconds, as it does in a process that has sockets to
+ * serve: what is answered from memory alone would never let go of it.
+ */
+export function breathing(operate: Operate, everyMs: number = BREATH_MS): Operate {
+  let breath: Promise<void> | undefined;
+  let last = performance.now();
+  const breathe = () =>
+    new Promise<void>((resolve) =>
+      setTimeout(() => {
+        breath = undefined;
+        last = performance.now();
+        resolve();
+      })
+    );
+  return async (random) => {
+    if (breath === undefined && performance.now() - last >= everyMs) breath = breathe();
+    if (breath !== undefined) await breath;
+    await operate(random);
+  };
 }
 
 /** Keeps a fixed number of operations in flight, round after round, each by its own loop. */

@@ -37,6 +37,8 @@ export interface Result extends Leftovers {
   rates: number[];
   /** Operations per second, the median of the rounds. */
   rate: number;
+  /** The 99th percentile of the latencies of each round, in milliseconds. */
+  p99s: number[];
   /** Milliseconds, over all rounds. */
   p50: number;
   p99: number;
@@ -60,6 +62,8 @@ export interface Pace {
 // Tidying up before a shorter round would take longer than the round.
 const WORTH_TIDYING = 0.1;
 
+const BREATH_MS = 5;
+
 /**
  * Measures subjects in turns, so that whatever else the machine does meets all of them alike. The
  * order changes from round to round, so that nobody always follows the same neighbour.
@@ -71,6 +75,7 @@ export async function measure(
 ): Promise<Result[]> {
   const tallies = subjects.map(() => ({
     rates: [] as number[],
+    p99s: [] as number[],
     client: 0,
     server: 0,
     machine: 0,
@@ -87,6 +92,8 @@ export async function measure(
       const subject = subjects[index]!;
       const tally = tallies[index]!;
       if (pace.secondsPerRound >= WORTH_TIDYING) collectGarbage();
+      await breathe();
+      const before = subject.latencies.copy();
       const machine = await machineCpuSeconds();
       const server = await subject.serverCpu();
       const { operations, seconds, clientCpu } = await subject.round(pace.secondsPerRound);
@@ -94,19 +101,21 @@ export async function measure(
       tally.machine += await machineCpuSeconds() - machine;
       tally.seconds += seconds;
       tally.rates.push(operations / seconds);
+      tally.p99s.push(subject.latencies.since(before).percentile(0.99));
       tally.client += clientCpu;
       tally.total += operations;
     }
   }
   const results: Result[] = [];
   for (const [index, subject] of subjects.entries()) {
-    const { rates, client, server, machine, seconds, total } = tallies[index]!;
+    const { rates, p99s, client, server, machine, seconds, total } = tallies[index]!;
     const sent = subject.statements() - statements[index]!;
     results.push({
       label: subject.label,
       contender: subject.contender,
       rates,
       rate: median(rates),
+      p99s,
       p50: subject.latencies.percentile(0.5),
       p99: subject.latencies.percentile(0.99),
       p999: subject.latencies.percentile(0.999),
@@ -123,12 +132,12 @@ export async function measure(
 
 /** How many times as many operations one result has as another: the median over the rounds. */
 export function ratio(over: Result, under: Result): number {
-  return ratios(over, under)[1];
+  return ratios(over.rates, under.rates)[1];
 }
 
-/** The quartiles over the rounds of what {@linkcode ratio} returns the median of. */
-export function ratios(over: Result, under: Result): [number, number, number] {
-  const each = over.rates.map((rate, round) => rate / under.rates[round]!);
+/** The quartiles of the ratios of two figures that were taken in each round. */
+export function ratios(over: number[], under: number[]): [number, number, number] {
+  const each = over.map((figure, round) => figure / under[round]!);
   return [quantile(each, 0.25), median(each), quantile(each, 0.75)];
 }
 
@@ -146,6 +155,14 @@ function quantile(numbers: number[], share: number): number {
 function order(length: number, round: number): number[] {
   const indices = Array.from({ length }, (_, index) => (index + (round >> 1)) % length);
   return round % 2 === 0 ? indices : indices.reverse();
+}
+
+/**
+ * A store that answers from memory never lets go of the event loop, in which others keep themselves
+ * up to date, as they would between two requests from the network.
+ */
+function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, BREATH_MS));
 }
 
 /** Where V8 allows it, so that no contender pays for what its predecessor left. */

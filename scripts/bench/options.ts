@@ -20,16 +20,16 @@ export interface BenchOptions {
 /** What the command line understands. */
 export const USAGE: string = `Usage: deno task bench [options]
 
-  --only NAME          only this load, or all whose name starts with these words; may be repeated
+  --only NAME          only this load or experiment, or all whose name starts with these words; may be repeated
   --contenders A,B     only these: ${CONTENDERS.join(", ")}
   --seconds N          how long one round of one contender is (default 0.5)
   --rounds N           how many rounds (default 5, 3 where no bar is set)
-  --quick              only loads with a bar, in 3 short rounds
+  --quick              only loads with a bar, in 3 short rounds, and no experiment that takes long
   --soak               hammer one circuit for 60 seconds and watch its table, instead of the loads
   --soak-seconds N     for that long
   --strict             end with exit code 1 if a bar is missed
   --json FILE          write the figures there (default a temporary file)
-  --list               print the names of the loads
+  --list               print the names of the loads and experiments
   --help               print this`;
 
 /** Reads the command line; undefined where only the usage is wanted. */

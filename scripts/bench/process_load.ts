@@ -1,28 +1,25 @@
-import { fileURLToPath } from "node:url";
-import { lines } from "../demo/lines.ts";
 import type { ContenderName, Endpoint } from "./contenders.ts";
 import { Histogram } from "./histogram.ts";
 import type { Load, Round } from "./load.ts";
 import type { Order, Report } from "./process_worker.ts";
+import { WorkerGroup } from "./worker_process.ts";
+
+type Workers = WorkerGroup<Order, Report>;
 
 /** Several processes that put the same load on the same circuits at the same time. */
 export class ProcessGroup implements AsyncDisposable {
-  readonly #workers: Worker[];
+  readonly #workers: Workers;
 
-  private constructor(workers: Worker[]) {
+  private constructor(workers: Workers) {
     this.#workers = workers;
   }
 
   /** Starts the processes and opens every contender in each of them. */
   static async start(size: number, endpoints: Endpoint[]): Promise<ProcessGroup> {
-    const group = new ProcessGroup(Array.from({ length: size }, () => new Worker()));
-    try {
-      await Promise.all(group.#workers.map((worker) => worker.ask({ type: "open", endpoints })));
-      return group;
-    } catch (error) {
-      await group[Symbol.asyncDispose]();
-      throw error;
-    }
+    const script = new URL("./process_worker.ts", import.meta.url);
+    return new ProcessGroup(
+      await WorkerGroup.start<Order, Report>(size, script, () => ({ type: "open", endpoints })),
+    );
   }
 
   /** The load of all processes together on one contender. */
@@ -30,8 +27,8 @@ export class ProcessGroup implements AsyncDisposable {
     return new GroupLoad(this.#workers, contender, load);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker[Symbol.asyncDispose]()));
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#workers[Symbol.asyncDispose]();
   }
 }
 
@@ -39,12 +36,12 @@ export class ProcessGroup implements AsyncDisposable {
 export class GroupLoad {
   /** Latencies of all rounds and processes. */
   latencies: Histogram = new Histogram();
-  readonly #workers: Worker[];
+  readonly #workers: Workers;
   readonly #contender: ContenderName;
   readonly #load: Load;
   #statements = 0;
 
-  constructor(workers: Worker[], contender: ContenderName, load: Load) {
+  constructor(workers: Workers, contender: ContenderName, load: Load) {
     this.#workers = workers;
     this.#contender = contender;
     this.#load = load;
@@ -64,7 +61,7 @@ export class GroupLoad {
   }
 
   async #run(order: Order): Promise<Round> {
-    const reports = await Promise.all(this.#workers.map((worker) => worker.ask(order)));
+    const reports = await this.#workers.askAll(order);
     this.latencies = new Histogram();
     for (const { latencies } of reports) this.latencies.add(latencies);
     this.#statements = sum(reports.map((report) => report.statements));
@@ -72,37 +69,6 @@ export class GroupLoad {
     const rate = sum(reports.map((report) => report.operations / report.seconds));
     const clientCpu = sum(reports.map((report) => report.clientCpu));
     return { operations, seconds: operations / rate, clientCpu };
-  }
-}
-
-/** One process, which ends when its standard input does. */
-class Worker implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
-  readonly #answers: AsyncGenerator<string>;
-
-  constructor() {
-    const script = fileURLToPath(new URL("./process_worker.ts", import.meta.url));
-    this.#child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--allow-all", "--quiet", "--no-lock", script],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    this.#input = this.#child.stdin.getWriter();
-    this.#answers = lines(this.#child.stdout);
-  }
-
-  async ask(order: Order): Promise<Report> {
-    await this.#input.write(new TextEncoder().encode(`${JSON.stringify(order)}\n`));
-    const { value, done } = await this.#answers.next();
-    if (done) throw new Error("Cannot measure several processes: one of them has ended");
-    return JSON.parse(value) as Report;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#input.close().catch(() => {}); // it has ended already
-    await this.#child.status;
-    await this.#answers.return(undefined);
   }
 }
 

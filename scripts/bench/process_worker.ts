@@ -1,14 +1,13 @@
 /**
- * Contenders in a process of their own. It reads one order per line from its standard input, answers
- * each with one line, and ends with its input, so that it never outlives the benchmark.
+ * Contenders in a process of their own.
  *
  * @module
  */
 
-import { lines } from "../demo/lines.ts";
 import { type Contender, type Endpoint, openContender } from "./contenders.ts";
 import type { SparseCounts } from "./histogram.ts";
 import { Generator, type Load, operate } from "./load.ts";
+import { answerOrders } from "./worker_process.ts";
 
 /** What a worker is asked to do. Every load is opened once, then run in rounds. */
 export type Order =
@@ -30,14 +29,12 @@ export interface Report {
 async function serve(): Promise<void> {
   const contenders = new Map<string, Contender>();
   const generators = new Map<string, Generator>();
-  for await (const line of lines(Deno.stdin.readable)) {
-    const order = JSON.parse(line) as Order;
+  await answerOrders<Order>(async (order) => {
     if (order.type === "open") {
       for (const endpoint of order.endpoints) {
         contenders.set(endpoint.name, await openContender(endpoint));
       }
-      console.log(JSON.stringify({}));
-      continue;
+      return;
     }
     const contender = contenders.get(order.contender)!;
     if (order.type === "warm-up") {
@@ -53,14 +50,12 @@ async function serve(): Promise<void> {
       statements: contender.statements(),
       latencies: generator.latencies.sparse(),
     };
-    console.log(JSON.stringify(report));
-  }
+    return report;
+  });
   for (const contender of contenders.values()) await contender[Symbol.asyncDispose]();
 }
 
 if (import.meta.main) {
-  // Ctrl-C reaches every process of the terminal; the benchmark decides when its workers end.
-  Deno.addSignalListener("SIGINT", () => {});
   await serve();
   Deno.exit();
 }

@@ -1,4 +1,6 @@
 import { times, type Verdict } from "./bars.ts";
+import { STALENESS_MS } from "./contenders.ts";
+import type { Finding } from "./experiment.ts";
 import { ratio, type Result } from "./measure.ts";
 import type { Scenario } from "./scenarios.ts";
 
@@ -28,6 +30,7 @@ const BUSY_CORES = 0.25;
 
 /** The meaning of the columns, printed once. */
 export const LEGEND: string = `per second: operations, the median of the rounds
+stale: ours with maxStalenessMs ${STALENESS_MS}
 original: so many times what the original Postgres store does
 p50, p99, p99.9: latency of an operation, over all rounds
 sent/call: statements or Redis commands for each call to the store
@@ -53,6 +56,11 @@ export function tableOf({ scenario, results }: Measurement): string {
 function noiseOf(results: Result[]): string {
   const cores = Math.max(...results.map((result) => result.otherCores));
   return cores > BUSY_CORES ? `  DISTURBED: others kept ${cores.toFixed(1)} cores busy` : "";
+}
+
+/** What an experiment found, with a heading. */
+export function paragraphOf({ name, title, lines }: Finding): string {
+  return [`${title}  (${name})`, ...lines.map((each) => `  ${each}`)].join("\n");
 }
 
 /** One line for a bar. */

@@ -48,7 +48,7 @@ export const ROWS: readonly [number, number] = [1_000, 1_000_000];
 
 const EVERYBODY = ["memory", "ours", "original", "redis", "floor"] as const;
 const SHARED = ["ours", "original", "redis", "floor"] as const;
-const STORES = ["memory", "ours", "original", "redis"] as const;
+const STORES = ["memory", "stale", "ours", "original", "redis"] as const;
 
 const WORDS: Record<Operation, string> = {
   read: "getState",
@@ -108,9 +108,12 @@ export const SCENARIOS: readonly Scenario[] = [
 ];
 
 /** The loads that a name stands for: itself, or all whose first words it gives. */
-export function select(scenarios: readonly Scenario[], names: readonly string[]): Scenario[] {
+export function select<Load extends { name: string }>(
+  scenarios: readonly Load[],
+  names: readonly string[],
+): Load[] {
   if (names.length === 0) return [...scenarios];
-  const matches = (scenario: Scenario, name: string) =>
+  const matches = (scenario: Load, name: string) =>
     scenario.name === name || scenario.name.startsWith(`${name}-`);
   for (const name of names) {
     if (scenarios.some((scenario) => matches(scenario, name))) continue;

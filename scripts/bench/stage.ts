@@ -10,7 +10,10 @@ import { type RedisServer, startRedis } from "./redis.ts";
 const SERVER_SETTINGS = {
   fsync: "on",
   full_page_writes: "on",
-  max_connections: "300",
+  max_connections: "500",
+  // Counts statements, only where an experiment switches it on.
+  shared_preload_libraries: "pg_stat_statements",
+  "pg_stat_statements.track": "none",
   shared_buffers: "128MB",
   TimeZone: "UTC",
 };
@@ -66,6 +69,7 @@ export class Stage implements AsyncDisposable {
     const ours = resources.use(await CircuitsDatabase.create(admin));
     const databases = new Map<ContenderName, CircuitsDatabase>([
       ["ours", ours],
+      ["stale", resources.use(await CircuitsDatabase.create(admin))],
       ["original", resources.use(await CircuitsDatabase.create(admin, POSTGRES_SCHEMA_SQL))],
       ["floor", resources.use(await CircuitsDatabase.create(admin))],
     ]);
@@ -105,6 +109,11 @@ export class Stage implements AsyncDisposable {
       await this.#opened(name, { ...this.endpoint("ours"), url: database.url });
     }
     return await this.#open.get(name)!;
+  }
+
+  /** A table of circuits that nobody else uses, for whoever disposes of it. */
+  createDatabase(): Promise<CircuitsDatabase> {
+    return CircuitsDatabase.create(this.#admin);
   }
 
   /** The contender's table, if it has one. */

@@ -22,6 +22,8 @@ export interface Cast extends AsyncDisposable {
   callsPerOperation: number;
 }
 
+type Counter = (recorded: number) => Promise<number>;
+
 /** Prepares every contender for a load: its table holds the load's circuits and nothing else. */
 export async function prepare(
   stage: Stage,
@@ -127,7 +129,7 @@ function subjectOf(
   label: string,
   operation: Operate,
   inFlight: number,
-  successes?: () => Promise<number>,
+  successes?: Counter,
 ): Subject {
   const generator = new Generator(operation, inFlight);
   return {
@@ -147,19 +149,19 @@ async function leftovers(
   stage: Stage,
   name: ContenderName,
   recorded: number,
-  successes: (() => Promise<number>) | undefined,
+  successes: Counter | undefined,
 ): Promise<Leftovers> {
+  const lost = successes && recorded > 0 ? 1 - await successes(recorded) / recorded : undefined;
   const facts = await stage.database(name)?.facts();
-  const lost = successes && recorded > 0 ? 1 - await successes() / recorded : undefined;
   return { tableBytes: facts?.bytes, deadRows: facts?.deadRows, lost };
 }
 
-/** Counts the successes that a contender comes to know of from now on. */
+/** Counts the successes that a contender comes to know of from now on, given how many to expect. */
 async function counter(
   stage: Stage,
   contender: Contender,
   circuits: number,
-): Promise<() => Promise<number>> {
+): Promise<Counter> {
   const count = async () => {
     const facts = await stage.database(contender.name)?.facts();
     if (facts !== undefined) return facts.successes;
@@ -171,5 +173,15 @@ async function counter(
     return successes;
   };
   const before = await count();
-  return async () => await count() - before;
+  const deadline = contender.countsWithinMs === undefined ? 0 : 2 * contender.countsWithinMs;
+  return async (recorded) => {
+    // What was acknowledged before it is counted has yet to arrive.
+    const until = performance.now() + deadline;
+    let counted = await count() - before;
+    while (counted < recorded && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      counted = await count() - before;
+    }
+    return counted;
+  };
 }

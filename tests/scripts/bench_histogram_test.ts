@@ -37,3 +37,14 @@ Deno.test("Histogram adds up what several processes measured", () => {
   assertNear(both.percentile(0.9), 1);
   assertNear(both.percentile(0.91), 50);
 });
+
+Deno.test("Histogram tells what was added since a copy", () => {
+  const histogram = new Histogram();
+  for (let i = 0; i < 10; i++) histogram.record(1000);
+  const copy = histogram.copy();
+  for (let i = 0; i < 3; i++) histogram.record(1);
+  const added = histogram.since(copy);
+  assertEquals([copy.total, added.total, histogram.total], [10, 3, 13]);
+  assertNear(added.percentile(1), 1);
+  assertNear(copy.percentile(0), 1000);
+});

@@ -1,10 +1,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { bench } from "../../scripts/bench.ts";
-import { BARS, check } from "../../scripts/bench/bars.ts";
+import { atMost, BARS, check } from "../../scripts/bench/bars.ts";
+import { choose, EVERYTHING } from "../../scripts/bench/choice.ts";
+import { EXPERIMENTS } from "../../scripts/bench/experiments.ts";
 import { measure, type Result, type Subject } from "../../scripts/bench/measure.ts";
 import { parseOptions } from "../../scripts/bench/options.ts";
 import { Histogram } from "../../scripts/bench/histogram.ts";
-import { Generator } from "../../scripts/bench/load.ts";
+import { breathing, Generator } from "../../scripts/bench/load.ts";
 import { SCENARIOS, select } from "../../scripts/bench/scenarios.ts";
 
 function namesOf(...only: string[]): string[] {
@@ -14,7 +16,7 @@ function namesOf(...only: string[]): string[] {
 Deno.test("bench runs every kind of load on real servers and reports what it found", async () => {
   const options = parseOptions([
     "--only=both-100-64,processes,gateway-64",
-    "--contenders=memory,ours,original",
+    "--contenders=memory,stale,ours,original",
     "--seconds=0.05",
     "--rounds=1",
   ])!;
@@ -22,8 +24,11 @@ Deno.test("bench runs every kind of load on real servers and reports what it fou
   const report = await bench(options, (line) => lines.push(line));
 
   const labels = report.measurements.map(({ results }) => results.map(({ label }) => label));
-  const all = ["memory", "ours", "original"];
-  assertEquals(labels, [all, ["ours", "original"], all]);
+  assertEquals(labels, [
+    ["memory", "ours", "original"],
+    ["ours", "original"],
+    ["memory", "stale", "ours", "original"],
+  ]);
   for (const { results } of report.measurements) {
     for (const result of results) {
       assert(result.rate > 0 && result.p50 <= result.p99 && result.p99 <= result.p999);
@@ -36,8 +41,10 @@ Deno.test("bench runs every kind of load on real servers and reports what it fou
   );
   assert(both!.statementsPerCall > 0 && both!.statementsPerCall <= 1);
   assert(processes!.statementsPerCall > 0 && processes!.statementsPerCall <= 1);
-  assertEquals(report.verdicts.length, 4); // without the one that needs Redis
-  assertEquals(lines.filter((line) => line.startsWith("bar: ")).length, 4);
+  const stale = report.measurements[2]!.results.find(({ label }) => label === "stale")!;
+  assert(stale.statementsPerCall < 0.1 && stale.p99s.every((p99) => p99 > 0));
+  assertEquals(report.verdicts.length, 6); // without the one that needs Redis
+  assertEquals(lines.filter((line) => line.startsWith("bar: ")).length, 6);
 });
 
 Deno.test("measure gives every subject as many turns and never keeps the same order", async () => {
@@ -79,6 +86,14 @@ Deno.test("Generator keeps exactly as many operations in flight as it is told", 
   assertEquals(generator.latencies.total, operations);
 });
 
+Deno.test("breathing lets timers run while everything is answered from memory", async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await new Generator(breathing(() => Promise.resolve()), 7).round(0.1);
+  clearInterval(timer);
+  assert(turns > 2);
+});
+
 Deno.test("check compares round by round and takes the median", () => {
   const result = (label: string, rates: number[]) => ({ label, rates }) as Result;
   const scenario = { name: "record-1-64", title: "load" };
@@ -96,6 +111,36 @@ Deno.test("check compares round by round and takes the median", () => {
   assertEquals(check(scenario, [original]), []);
 });
 
+Deno.test("check holds latencies to a bar of their own", () => {
+  const result = (label: string, p99s: number[]) => ({ label, p99s, rates: [1, 1, 1] }) as Result;
+  const scenario = { name: "gateway-64", title: "load" };
+  const memory = result("memory", [10, 10, 20]);
+  const [throughput, latency] = check(scenario, [result("stale", [12, 9, 90]), memory]);
+  assertEquals([throughput?.measured, throughput?.ok], [1, true]);
+  assertEquals(latency, {
+    what: "load: p99 of stale / memory",
+    measured: 1.2,
+    shown: "1.20x (half of the rounds 1.05x to 2.85x)",
+    required: "at most 1.20x",
+    ok: true,
+  });
+  const [, missed] = check(scenario, [result("stale", [13, 13, 90]), memory]);
+  assertEquals([missed?.measured, missed?.ok], [1.3, false]);
+});
+
+Deno.test("atMost misses a figure that could not be taken", () => {
+  const shown = (count: number) => `${count} statements`;
+  assertEquals(atMost("load", 1.2, 1.2, shown), {
+    what: "load",
+    measured: 1.2,
+    shown: "1.2 statements",
+    required: "at most 1.2 statements",
+    ok: true,
+  });
+  assertEquals(atMost("load", 1.3, 1.2, shown).ok, false);
+  assertEquals(atMost("load", NaN, 1.2, shown).ok, false);
+});
+
 Deno.test("every bar is on a load that exists, and its name selects it", () => {
   for (const { scenario } of BARS) assertEquals(namesOf(scenario), [scenario]);
   assertEquals(namesOf("gateway", "record-1"), [
@@ -108,6 +153,17 @@ Deno.test("every bar is on a load that exists, and its name selects it", () => {
   ]);
   assertEquals(namesOf().length, SCENARIOS.length);
   assertThrows(() => namesOf("record-1-6"), RangeError, "received record-1-6");
+});
+
+Deno.test("choose takes an experiment that takes long only in a full run or by its name", () => {
+  const chosen = (...args: string[]) => choose(parseOptions(args)!).map(({ name }) => name);
+  const experiments = EXPERIMENTS.map(({ name }) => name);
+  assertEquals(chosen().slice(-experiments.length), experiments);
+  assertEquals(chosen().length, EVERYTHING.length);
+  const quick = EXPERIMENTS.filter(({ isQuick }) => isQuick).map(({ name }) => name);
+  assertEquals(chosen("--quick").filter((name) => experiments.includes(name)), quick);
+  assertEquals(chosen("--quick", "--only=stale"), experiments);
+  assertEquals(chosen("--only=stale", "--contenders=ours,memory"), []);
 });
 
 Deno.test("parseOptions refuses what the benchmark cannot do", () => {

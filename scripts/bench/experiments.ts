@@ -1,0 +1,62 @@
+import { STALENESS_MS } from "./contenders.ts";
+import type { Experiment } from "./experiment.ts";
+import { PROCESSES } from "./scenarios.ts";
+import { measurePropagation, type Propagation } from "./stale_propagation.ts";
+import { type Fleet, measureFleets } from "./stale_scale.ts";
+import { countStatements, type StatementLoad } from "./stale_statements.ts";
+
+/** How many times `maxStalenessMs` statements are counted for. */
+const INTERVALS = { full: 10, quick: 5 };
+
+function statements(load: StatementLoad, name: string, title: string): Experiment {
+  return {
+    name: `stale-statements-${name}`,
+    title: `${title}, 64 in flight, maxStalenessMs ${STALENESS_MS}`,
+    isQuick: true,
+    run: (stage, isQuick) =>
+      countStatements(stage, load, {
+        maxStalenessMs: STALENESS_MS,
+        intervals: isQuick ? INTERVALS.quick : INTERVALS.full,
+      }),
+  };
+}
+
+function propagation(how: Propagation): Experiment {
+  const { listens, maxStalenessMs, processes, transitions } = how;
+  return {
+    name: `stale-propagation-${listens ? "listen" : "poll"}`,
+    title: `${transitions} transitions seen by ${processes} other processes, ` +
+      `${listens ? "listening" : "polling"}, maxStalenessMs ${maxStalenessMs}`,
+    isQuick: false,
+    run: (stage) => measurePropagation(stage, how),
+  };
+}
+
+const FLEETS: Omit<Fleet, "records"> = {
+  sizes: [10, 50, 200],
+  processes: PROCESSES,
+  circuits: 1000,
+  maxStalenessMs: STALENESS_MS,
+  intervals: 5,
+};
+
+function scale(records: boolean): Experiment {
+  return {
+    name: `stale-scale-${records ? "both" : "read"}`,
+    title: `${FLEETS.sizes.join(", ")} instances x ${FLEETS.circuits} circuits in use, ` +
+      `${records ? "getState + recordSuccess" : "getState"}, maxStalenessMs ${STALENESS_MS}`,
+    isQuick: false,
+    run: (stage) => measureFleets(stage, { ...FLEETS, records }),
+  };
+}
+
+/** Every experiment, in the order in which they run. */
+export const EXPERIMENTS: readonly Experiment[] = [
+  statements({ kind: "gateway", circuits: 1 }, "1", "Healthy gateway, 1 circuit"),
+  statements({ kind: "gateway", circuits: 100 }, "100", "Healthy gateway, 100 circuits"),
+  statements({ kind: "denied" }, "open", "Open circuit under denied load"),
+  propagation({ listens: true, maxStalenessMs: STALENESS_MS, processes: 20, transitions: 50 }),
+  propagation({ listens: false, maxStalenessMs: 500, processes: 20, transitions: 25 }),
+  scale(false),
+  scale(true),
+];
