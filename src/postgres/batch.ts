@@ -1,4 +1,12 @@
-import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import type {
+  Admission,
+  Circuit,
+  Deferred,
+  Force,
+  Histories,
+  RememberingCircuits,
+  Round,
+} from "../circuit.ts";
 import { within } from "../deadline.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
@@ -32,7 +40,7 @@ export interface BatchOptions {
  * Each caller gets its answer only after its own effect is committed. The calls of a statement take
  * effect in a serial order: failures first, then successes, each with its own count.
  */
-export class Batch implements Circuits {
+export class Batch implements RememberingCircuits {
   readonly #table: CircuitTable;
   readonly #timeoutMs: number;
   readonly #maxCircuits: number | undefined;
@@ -182,6 +190,10 @@ export class Batch implements Circuits {
 
   list(options: ResolvedListOptions): Promise<Circuit[]> {
     return this.#alone("list circuits", this.#table.list(options));
+  }
+
+  history(): Promise<Histories> {
+    return this.#alone("read changes", this.#table.history());
   }
 
   async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
