@@ -234,12 +234,41 @@ Deno.test("watch that begins in an outage tells what happened since", async () =
   await watcher.peek("api");
   await proxy.refuse();
   proxy.cut();
-  assert(await failureOf(() => watcher.peek("api")));
+  assert(await failureOf(() => watcher.peek("not in memory")));
   const changes = watcher.watch();
   await new Promise((resolve) => setTimeout(resolve, 5)); // for clocks that tick in milliseconds
   await stage.writer.transition("api", "closed");
   await proxy.resume();
   assertEquals(words(await take(changes, 1)), ["api open>closed 2"]);
+});
+
+Deno.test("watch that cannot look in time tries again and begins no outage", async () => {
+  await using stage = await openStage();
+  await using other = await openPostgresJs(stage.url, { max: 8 });
+  const looks: PromiseWithResolvers<void>[] = [0, 1, 2].map(() => Promise.withResolvers());
+  let sent = 0;
+  const outages: unknown[] = [];
+  await using watcher = new PostgresCircuitBreakerStore(
+    {
+      query: (text, params) => {
+        if (isHeld) looks[sent++]?.resolve();
+        return other.client.query(text, params);
+      },
+    },
+    TABLE,
+    { timeoutMs: 100, maxStalenessMs: 20, onOutageChange: (change) => outages.push(change) },
+  );
+  let isHeld = false;
+  const changes = watcher.watch();
+  await begun(changes, stage.writer, "api");
+  await stage.sql.begin(async (sql) => {
+    await sql.unsafe(`lock table ${TABLE} in access exclusive mode`);
+    isHeld = true;
+    await looks[2]!.promise;
+  });
+  await stage.writer.transition("api", "closed");
+  assertEquals(words(await take(changes, 1)), ["api open>closed 2"]);
+  assertEquals(outages, []);
 });
 
 Deno.test("watch tells every change once and in order, whatever it hears", async (t) => {

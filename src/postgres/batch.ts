@@ -8,6 +8,7 @@ import type {
   Round,
 } from "../circuit.ts";
 import { within } from "../deadline.ts";
+import { isStoreTimeoutError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable, Claimed, Tally } from "./circuit_table.ts";
@@ -192,8 +193,19 @@ export class Batch implements RememberingCircuits {
     return this.#alone("list circuits", this.#table.list(options));
   }
 
-  history(): Promise<Histories> {
-    return this.#alone("read changes", this.#table.history());
+  /**
+   * Reads the whole table in the background. That it takes too long says nothing about the calls that
+   * somebody waits for, and must not begin an outage.
+   */
+  async history(): Promise<Histories> {
+    try {
+      const histories = await within(this.#timeoutMs, "read changes", this.#table.history());
+      this.#onOutcome(undefined);
+      return histories;
+    } catch (error) {
+      if (!isStoreTimeoutError(error)) this.#onOutcome(error);
+      throw error;
+    }
   }
 
   async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
