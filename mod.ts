@@ -46,6 +46,7 @@ export { PostgresCircuitBreakerStore } from "./src/store.ts";
 export type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
+  CircuitChange,
   CircuitForce,
   CircuitListing,
   CircuitState,
@@ -54,4 +55,5 @@ export type {
   PostgresClient,
   PruneOptions,
   Unlisten,
+  WatchOptions,
 } from "./src/types.ts";

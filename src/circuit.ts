@@ -67,6 +67,36 @@ export interface ChangeListener {
   onGap(): void;
 }
 
+/** How many changes a circuit's row remembers. */
+export const REMEMBERED_CHANGES = 16;
+
+/** What a circuit that has moved remembers. */
+export interface History {
+  key: string;
+  version: number;
+  /** As the fleet sees it, whatever an operator forced. */
+  state: CircuitState;
+  /** Since when, where that is not the last change: a forced state can end by itself. */
+  since: number;
+  /** The last changes, the oldest first. */
+  changes: Change[];
+}
+
+/** One step of a circuit's version. */
+export interface Change {
+  version: number;
+  at: number;
+  /** What the fleet saw after it, which may be what it saw before. */
+  state: CircuitState;
+}
+
+/** What all circuits remember that have moved, or are not closed. */
+export interface Histories {
+  circuits: History[];
+  /** When it was like this. */
+  readAt: number;
+}
+
 /** A circuit after a claim, and whether the caller was admitted as a probe. */
 export interface Admission {
   circuit: Circuit;
@@ -102,4 +132,9 @@ export interface Circuits {
   refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]>;
   /** Fails unless circuits can be read and written. */
   check(): Promise<void>;
+}
+
+/** Circuits that remember how they came to be as they are. */
+export interface RememberingCircuits extends Circuits {
+  history(): Promise<Histories>;
 }

@@ -4,6 +4,7 @@ import { Fallback } from "./local/fallback.ts";
 import { OutageGuard } from "./local/outage.ts";
 import { Replication } from "./local/replication.ts";
 import { CircuitService } from "./local/service.ts";
+import { Watches } from "./local/watch.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "./options.ts";
 import { resolveOptions } from "./resolve_options.ts";
 import { Batch } from "./postgres/batch.ts";
@@ -14,12 +15,14 @@ import { parseTableName } from "./postgres/identifier.ts";
 import type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
+  CircuitChange,
   CircuitListing,
   CircuitState,
   ForceOptions,
   ListOptions,
   PostgresClient,
   PruneOptions,
+  WatchOptions,
 } from "./types.ts";
 
 /**
@@ -51,8 +54,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   readonly #service: CircuitService;
   readonly #guard: OutageGuard;
   readonly #caretaker: Caretaker | undefined;
-  readonly #feed: ChangeFeed;
   readonly #replication: Replication | undefined;
+  readonly #watches: Watches;
   #closing: Promise<void> | undefined;
 
   /**
@@ -75,36 +78,30 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const { now, rules, timeoutMs, durability, ...resolved } = resolveOptions(options);
     const offset = new ClockOffset();
     const name = parseTableName("create store", table);
-    const circuits = new CircuitTable(client, name, {
-      now,
-      rules,
-      timeoutMs,
-      durability,
-      onTime: (sent, server, received) => offset.observe(sent, server, received),
-    });
+    const onTime = offset.observe.bind(offset);
+    const circuits = new CircuitTable(client, name, { now, rules, timeoutMs, durability, onTime });
     this.#guard = new OutageGuard({
       fallback: resolved.onOutage === "throw"
         ? undefined
         : new Fallback(rules, now ?? (() => Date.now() - offset.value)),
       onOutageChange: resolved.onOutageChange,
     });
-    const { maxCircuits } = resolved;
+    const { maxCircuits, maxStalenessMs } = resolved;
     const { onOutcome } = this.#guard;
     this.#guard.guard(new Batch(circuits, { timeoutMs, maxCircuits, onOutcome }));
-    this.#feed = new ChangeFeed(client, name);
-    const { maxStalenessMs } = resolved;
+    const feed = new ChangeFeed(client, name);
     this.#replication = maxStalenessMs === 0
       ? undefined
-      : new Replication(this.#guard, this.#feed, { maxStalenessMs, now });
+      : new Replication(this.#guard, feed, { maxStalenessMs, now });
     this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new Caretaker(
       (idleMs, limit) => this.#guard.prune(idleMs, limit, true),
       resolved.pruneIdleMs,
     );
-    this.#service = new CircuitService(this.#replication?.replica ?? this.#guard, rules, {
-      // Looked up at each call, as everywhere else: a test may replace it later.
-      now: now ?? (() => Date.now()),
-      toCaller: (time) => offset.toCaller(time),
-    });
+    // Looked up at each call, as everywhere else: a test may replace it later.
+    const callerNow = now ?? (() => Date.now());
+    const clock = { now: callerNow, toCaller: offset.toCaller.bind(offset) };
+    this.#service = new CircuitService(this.#replication?.replica ?? this.#guard, rules, clock);
+    this.#watches = new Watches({ circuits: this.#guard, feed, clock, maxStalenessMs });
   }
 
   /**
@@ -219,6 +216,22 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
+   * Watches the states of all circuits from now on: tells every change once, and the changes of one
+   * circuit in their order, whatever becomes of the connection that listens; an outage only delays
+   * them. Ends with the loop, the signal or the store. It looks when the client's `listen` hears of
+   * a change, and every `maxStalenessMs` (1000 ms where that is 0) besides. A circuit remembers its
+   * last 16 changes, until it is reset: what it has forgotten when it is looked at is left out.
+   *
+   * @param options A signal that ends it.
+   * @returns Changes, for `for await`. It rejects once if the first look fails for another reason
+   * than an outage.
+   * @throws {TypeError} If an option is unknown or of a wrong type.
+   */
+  watch(options: WatchOptions = {}): AsyncIterableIterator<CircuitChange> {
+    return this.#watches.begin(options);
+  }
+
+  /**
    * Opens the circuit for everyone and keeps it open, whatever probes and policies report: for an
    * operator who takes an upstream out. It ends after `forMs` by itself, or with `release`.
    *
@@ -299,6 +312,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
 
   async #close(): Promise<void> {
     this.#caretaker?.end();
+    this.#watches.end();
     try {
       if (this.#replication !== undefined) await this.#replication.end();
     } finally {

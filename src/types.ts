@@ -134,6 +134,74 @@ export interface CircuitForce {
   reason?: string;
 }
 
+/**
+ * A change of a circuit's state, as the whole fleet sees it: by a policy, a probe, or an operator
+ * who forced a state, released it or reset the circuit. A forced state that ended by its time is told
+ * when the end is noticed, with the version that it had, unless the circuit moved on meanwhile.
+ *
+ * @example Hearing of every change in the fleet
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type CircuitChange, migrate, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
+ * import { PGlite } from "@electric-sql/pglite";
+ *
+ * const db = new PGlite();
+ * await migrate(db);
+ * await using store = new PostgresCircuitBreakerStore(db);
+ *
+ * const changes = store.watch();
+ * await store.transition("payments", "open");
+ * await store.transition("payments", "half-open");
+ * await store.transition("payments", "closed");
+ * const told: CircuitChange[] = [];
+ * for await (const change of changes) {
+ *   told.push(change);
+ *   if (change.to === "closed") break;
+ * }
+ * assertEquals(told.map(({ key, from, to }) => `${key}: ${from} -> ${to}`), [
+ *   "payments: closed -> open",
+ *   "payments: open -> half-open",
+ *   "payments: half-open -> closed",
+ * ]);
+ * await db.close();
+ * ```
+ */
+export interface CircuitChange {
+  /** The circuit's key in the form in which {@linkcode CircuitListing} has it. */
+  key: string;
+  /** The state before. */
+  from: CircuitState;
+  /** The state after, never the same. */
+  to: CircuitState;
+  /**
+   * The version that the circuit came to, which grows with each change until the circuit is reset; 0
+   * for the reset itself.
+   */
+  version: number;
+  /**
+   * When, in epoch milliseconds of the caller's clock. Of a reset: when it was noticed, or when the
+   * circuit first moved again, where that was before.
+   */
+  at: number;
+}
+
+/** How `watch` watches. */
+export interface WatchOptions {
+  /**
+   * Ends the iteration when it aborts: an `AbortSignal`.
+   *
+   * @default {undefined} until the loop is left or the store is closed
+   */
+  signal?: {
+    /** Whether it has aborted. */
+    readonly aborted: boolean;
+    /** Has a function called when it aborts. */
+    addEventListener(type: "abort", listener: () => void): void;
+    /** Takes that back. */
+    removeEventListener(type: "abort", listener: () => void): void;
+  };
+}
+
 /** How `forceOpen` and `forceClosed` force a state. */
 export interface ForceOptions {
   /**

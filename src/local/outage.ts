@@ -1,4 +1,13 @@
-import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import type {
+  Admission,
+  Circuit,
+  Circuits,
+  Deferred,
+  Force,
+  Histories,
+  RememberingCircuits,
+  Round,
+} from "../circuit.ts";
 import { isStoreTimeoutError, isStoreUnavailableError, StoreUnavailableError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { OutageChange } from "../options.ts";
@@ -24,8 +33,8 @@ export interface OutageOptions {
  * outage; from then on no call waits for it, and one background check after another asks it again,
  * at random moments so that a thousand instances do not return at once.
  */
-export class OutageGuard implements Circuits {
-  #circuits!: Circuits;
+export class OutageGuard implements RememberingCircuits {
+  #circuits!: RememberingCircuits;
   readonly #fallback: Fallback | undefined;
   readonly #onChange: ((change: OutageChange) => void) | undefined;
   #cause: Error | undefined;
@@ -40,7 +49,7 @@ export class OutageGuard implements Circuits {
   }
 
   /** Stands before these circuits, whose statements are reported to `onOutcome`. */
-  guard(circuits: Circuits): void {
+  guard(circuits: RememberingCircuits): void {
     this.#circuits = circuits;
   }
 
@@ -104,6 +113,10 @@ export class OutageGuard implements Circuits {
       (circuits) => circuits.prune(idleMs, limit, isElected, begunAt),
       undefined,
     );
+  }
+
+  history(): Promise<Histories> {
+    return this.#guarded(() => this.#circuits.history(), undefined);
   }
 
   // In the background, where nobody waits for an answer that is not the database's.
@@ -229,6 +242,7 @@ export class OutageGuard implements Circuits {
   }
 }
 
-function isOutage(error: unknown): error is Error {
+/** Whether an error says that the database cannot be used at the moment. */
+export function isOutage(error: unknown): error is Error {
   return isStoreTimeoutError(error) || isStoreUnavailableError(error);
 }

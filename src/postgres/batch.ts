@@ -1,5 +1,14 @@
-import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import type {
+  Admission,
+  Circuit,
+  Deferred,
+  Force,
+  Histories,
+  RememberingCircuits,
+  Round,
+} from "../circuit.ts";
 import { within } from "../deadline.ts";
+import { isStoreTimeoutError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable, Claimed, Tally } from "./circuit_table.ts";
@@ -32,7 +41,7 @@ export interface BatchOptions {
  * Each caller gets its answer only after its own effect is committed. The calls of a statement take
  * effect in a serial order: failures first, then successes, each with its own count.
  */
-export class Batch implements Circuits {
+export class Batch implements RememberingCircuits {
   readonly #table: CircuitTable;
   readonly #timeoutMs: number;
   readonly #maxCircuits: number | undefined;
@@ -180,6 +189,21 @@ export class Batch implements Circuits {
 
   list(options: ResolvedListOptions, begunAt?: number): Promise<Circuit[]> {
     return this.#alone("list circuits", this.#table.list(options), begunAt);
+  }
+
+  /**
+   * Reads the whole table in the background. That it takes too long says nothing about the calls that
+   * somebody waits for, and must not begin an outage.
+   */
+  async history(): Promise<Histories> {
+    try {
+      const histories = await within(this.#timeoutMs, "read changes", this.#table.history());
+      this.#onOutcome(undefined);
+      return histories;
+    } catch (error) {
+      if (!isStoreTimeoutError(error)) this.#onOutcome(error);
+      throw error;
+    }
   }
 
   async prune(

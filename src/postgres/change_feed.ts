@@ -8,6 +8,12 @@ import type { TableName } from "./identifier.ts";
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5000;
 
+interface Run {
+  unlisten?: Unlisten;
+  /** Until the next attempt to listen. */
+  timer?: ReturnType<typeof setTimeout>;
+}
+
 /**
  * What the table's triggers announce, on one connection for all who listen, which is open while
  * anybody does. A connection that is lost is replaced in the background; whoever listens is told
@@ -18,7 +24,7 @@ export class ChangeFeed {
   readonly #table: TableName;
   readonly #listeners = new Set<ChangeListener>();
   /** What runs while anybody listens: each begin makes the one before it moot. */
-  #run: { unlisten?: Unlisten } | undefined;
+  #run: Run | undefined;
 
   constructor(client: PostgresClient, table: TableName) {
     this.#client = client;
@@ -42,11 +48,12 @@ export class ChangeFeed {
       if (this.#listeners.size > 0) return;
       const run = this.#run;
       this.#run = undefined;
+      clearTimeout(run?.timer);
       run?.unlisten?.().catch(() => {}); // a connection that is gone already
     };
   }
 
-  async #listen(run: { unlisten?: Unlisten }, failures: number): Promise<void> {
+  async #listen(run: Run, failures: number): Promise<void> {
     let unlisten: Unlisten;
     try {
       unlisten = await this.#client.listen!(await this.#channel(), (payload) => {
@@ -68,10 +75,10 @@ export class ChangeFeed {
     for (const listener of this.#listeners) listener.onGap();
   }
 
-  #again(run: { unlisten?: Unlisten }, failures: number): void {
+  #again(run: Run, failures: number): void {
     if (this.#run !== run) return;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS);
-    startTimer(() => {
+    run.timer = startTimer(() => {
       if (this.#run === run) void this.#listen(run, failures);
     }, delay * (0.5 + Math.random() / 2));
   }

@@ -4,6 +4,7 @@
  * merely recorded do not touch `version` and come nowhere near this.
  */
 
+import { REMEMBERED_CHANGES } from "../circuit.ts";
 import { DIGEST_DIGITS } from "../key.ts";
 import { quoteLiteral, type TableName } from "./identifier.ts";
 
@@ -13,15 +14,12 @@ export const CHANNEL_PREFIX = "circuit_breaker_";
 /** A setting of a transaction whose deletes are not announced. */
 export const SILENCE = "circuit_breaker.silence";
 
-/** How many changes a row remembers, the newest first. */
-const REMEMBERED_CHANGES = 16;
-
 /** One for all tables of a schema. With another body it gets another name: others may still use it. */
 const FUNCTION = "circuit_breaker_changed";
 
 /**
- * Notifies with a digest of the key and the row's version, 0 for a row that is gone. A remembered
- * change is three numbers: version, time, and state (0 closed, 1 open, 2 half-open), as the fleet
+ * Notifies with a digest of the key and the row's version, 0 for a row that is gone. Changes are
+ * remembered with the newest first; each is three numbers: version, time, and state (0 closed, 1 open, 2 half-open), as the fleet
  * sees it where an operator forced one.
  */
 const BODY = `

@@ -1,10 +1,11 @@
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
-import type { Circuit, Deferred, Force, ForcedState, Round } from "../circuit.ts";
+import type { Circuit, Deferred, Force, ForcedState, Histories, Round } from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import { type CircuitState, MAX_COUNT, type PostgresClient } from "../types.ts";
 import { pruneStatement, trimStatement } from "./cleanup_statements.ts";
 import { execute, type Execution, type Row } from "./executor.ts";
+import { historyStatement, toHistories } from "./history.ts";
 import type { TableName } from "./identifier.ts";
 import {
   checkStatement,
@@ -149,6 +150,18 @@ export class CircuitTable {
       : this.#run("list circuits", this.#text.listAfter, [...params, after]);
   }
 
+  /** What all circuits remember that have moved, or are not closed. */
+  history(): Promise<Histories> {
+    const sent = Date.now();
+    return this.#query("read changes", this.#text.history, [], (rows) => {
+      const histories = toHistories(rows);
+      if (this.#options.now === undefined) {
+        this.#options.onTime(sent, histories.readAt, Date.now());
+      }
+      return histories;
+    });
+  }
+
   /** Removes closed circuits that nobody uses, as the only instance or as any; returns how many. */
   prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
     const { prune, pruneElected } = this.#text;
@@ -223,6 +236,7 @@ function statementsOf(table: TableName, { now, rules, durability }: CircuitTable
     trim: trimStatement(context),
     list: listStatement(context, false),
     listAfter: listStatement(context, true),
+    history: historyStatement(context),
   };
 }
 
