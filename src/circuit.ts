@@ -51,6 +51,12 @@ export interface Deferred {
   version: number;
 }
 
+/** A circuit after a refresh. */
+export interface Refreshed extends Circuit {
+  /** Whether successes were deferred for it, which have arrived now. */
+  isCounted: boolean;
+}
+
 /** What an operator forces on a circuit. */
 export interface Force {
   state: "open" | "closed";
@@ -127,9 +133,10 @@ export interface Circuits {
   prune(idleMs: number, limit: number, isElected: boolean, begunAt?: number): Promise<number>;
   /**
    * Reads circuits and counts successes of others, in one step: those that exist, in no order. What
-   * was zeroed since the version that a success belongs to does not count it any more.
+   * was zeroed since the version that a success belongs to does not count it any more. A circuit
+   * that somebody else is changing may be left out, and counts nothing then.
    */
-  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]>;
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]>;
   /** Fails unless circuits can be read and written. */
   check(): Promise<void>;
 }

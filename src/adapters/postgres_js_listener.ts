@@ -94,5 +94,7 @@ async function release(listen: DriverListen): Promise<void> {
   const inner = listen.sql;
   if (!inner) return;
   listen.sql = null;
+  // Or the driver takes what is listened to by then for what it has just lost.
+  if (inner.options !== undefined) inner.options.onclose = () => {};
   await inner.end?.({ timeout: 0 }).catch(() => {}); // ended before
 }

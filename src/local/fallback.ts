@@ -1,4 +1,12 @@
-import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import type {
+  Admission,
+  Circuit,
+  Circuits,
+  Deferred,
+  Force,
+  Refreshed,
+  Round,
+} from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import type { CircuitState } from "../types.ts";
@@ -99,7 +107,7 @@ export class Fallback implements Circuits {
     return this.#local.prune(idleMs, limit);
   }
 
-  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
     return this.#local.refresh(keys, deferred);
   }
 

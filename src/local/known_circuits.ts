@@ -26,6 +26,12 @@ export class KnownCircuits {
     return this.#known.size;
   }
 
+  /** Whether any successes have yet to be counted. */
+  get isPending(): boolean {
+    for (const known of this.#known.values()) if (known.isPending) return true;
+    return false;
+  }
+
   get(key: string): Known | undefined {
     return this.#known.get(key);
   }

@@ -1,4 +1,12 @@
-import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
+import type {
+  Admission,
+  Circuit,
+  Circuits,
+  Deferred,
+  Force,
+  Refreshed,
+  Round,
+} from "../circuit.ts";
 import { forcedAt, isCounted, isRoundDue, vacantProbes } from "../half_open.ts";
 import { compareKeys } from "../key.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
@@ -150,7 +158,7 @@ export class MemoryCircuits implements Circuits {
     return idle.length;
   }
 
-  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
     for (const { key, successes, version } of deferred) {
       const isNew = this.#find(key) === undefined;
       const kept = this.#keep(key);
@@ -159,7 +167,9 @@ export class MemoryCircuits implements Circuits {
       kept.successCount = Math.min(kept.successCount + successes, MAX_COUNT);
       kept.updatedAt = this.#now();
     }
-    return await this.readMany([...keys, ...deferred.map(({ key }) => key)]);
+    const counted = new Set(deferred.map(({ key }) => key));
+    const circuits = await this.readMany([...keys, ...counted]);
+    return circuits.map((circuit) => ({ ...circuit, isCounted: counted.has(circuit.key) }));
   }
 
   async check(): Promise<void> {}

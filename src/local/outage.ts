@@ -5,6 +5,7 @@ import type {
   Deferred,
   Force,
   Histories,
+  Refreshed,
   RememberingCircuits,
   Round,
 } from "../circuit.ts";
@@ -121,7 +122,7 @@ export class OutageGuard implements RememberingCircuits {
 
   // In the background, where nobody waits for an answer that is not the database's.
 
-  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
     const circuits = await this.#guarded((inner) => inner.refresh(keys, deferred), undefined);
     for (const circuit of circuits) this.#remember(circuit.key, circuit);
     return circuits;

@@ -1,6 +1,14 @@
 import { startTimer } from "../background.ts";
-import type { Admission, Circuit, Circuits, Deferred, Force, Round } from "../circuit.ts";
-import { isCircuitBreakerStoreError } from "../errors.ts";
+import type {
+  Admission,
+  Circuit,
+  Circuits,
+  Deferred,
+  Force,
+  Refreshed,
+  Round,
+} from "../circuit.ts";
+import { CircuitBreakerStoreError, isCircuitBreakerStoreError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitState } from "../types.ts";
 import type { Clocks, Known } from "./known.ts";
@@ -10,7 +18,11 @@ import { KnownCircuits } from "./known_circuits.ts";
 const IDLE_REFRESHES = 3;
 
 /** How much of the bound passes between two refreshes, where the database answers in the rest. */
-const REFRESH_AFTER = 0.85;
+const REFRESH_AFTER = 0.9;
+
+/** How often the last successes are tried to be counted, where others are at their circuits. */
+const LAST_ATTEMPTS = 50;
+const LAST_PAUSE_MS = 40;
 
 /** The circuits that a replica is one of. */
 export interface Origin extends Circuits {
@@ -124,7 +136,7 @@ export class Replica implements Circuits {
     return removed;
   }
 
-  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
     return this.#origin.refresh(keys, deferred);
   }
 
@@ -153,8 +165,16 @@ export class Replica implements Circuits {
     this.#isEnded = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const error = await this.#land();
-    if (error !== undefined) throw error;
+    for (let attempt = 1;; attempt++) {
+      const error = await this.#land();
+      if (error !== undefined) throw error;
+      if (!this.#known.isPending) return;
+      if (attempt === LAST_ATTEMPTS) break;
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * LAST_PAUSE_MS));
+    }
+    throw new CircuitBreakerStoreError(
+      "Cannot count the last successes: others do not let go of their circuits",
+    );
   }
 
   /** Counts what waits to be counted, without waiting for the next refresh. */
@@ -258,9 +278,19 @@ export class Replica implements Circuits {
     const from = performance.now();
     try {
       const circuits = await this.#origin.refresh(keys, deferred);
-      this.#roundTripMs = performance.now() - from;
+      // Slow ones count, and one alone does not double the pace.
+      this.#roundTripMs += (performance.now() - from - this.#roundTripMs) / 4;
       const found = new Map(circuits.map((circuit) => [circuit.key, circuit]));
-      for (const { key } of deferred) this.#known.land(key, found.get(key), asked);
+      for (const { key } of deferred) {
+        const circuit = found.get(key);
+        if (circuit?.isCounted) {
+          this.#known.land(key, circuit, asked);
+        } else {
+          // Somebody else was at it: it waits for the next time, and is read at once.
+          this.#known.bringBack(key, true);
+          this.#urgent.add(key);
+        }
+      }
       for (const key of keys) this.#known.learnRead(key, found.get(key), asked);
     } catch (error) {
       for (const { key } of deferred) this.#known.bringBack(key, isRefused(error));

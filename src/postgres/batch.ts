@@ -4,6 +4,7 @@ import type {
   Deferred,
   Force,
   Histories,
+  Refreshed,
   RememberingCircuits,
   Round,
 } from "../circuit.ts";
@@ -228,9 +229,9 @@ export class Batch implements RememberingCircuits {
     return removed;
   }
 
-  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
+  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
     const { length } = keys;
-    const found: Circuit[] = [];
+    const found: Refreshed[] = [];
     const begunAt = performance.now();
     // As a rule one statement: many instances that each send a few add up on the server.
     for (let i = 0; i === 0 || i < length + deferred.length; i += REFRESHED_KEYS) {

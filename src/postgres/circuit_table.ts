@@ -1,5 +1,13 @@
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
-import type { Circuit, Deferred, Force, ForcedState, Histories, Round } from "../circuit.ts";
+import type {
+  Circuit,
+  Deferred,
+  Force,
+  ForcedState,
+  Histories,
+  Refreshed,
+  Round,
+} from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import { type CircuitState, MAX_COUNT, type PostgresClient } from "../types.ts";
@@ -92,14 +100,22 @@ export class CircuitTable {
   }
 
   /** Reads circuits and counts successes of others; no key may stand twice. */
-  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Circuit[]> {
-    if (deferred.length === 0) return this.read(keys);
-    return this.#run("refresh circuits", this.#text.refresh, [
+  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
+    if (deferred.length === 0) {
+      return this.read(keys).then((circuits) =>
+        circuits.map((circuit) => ({ ...circuit, isCounted: false }))
+      );
+    }
+    const params = [
       textArray(keys),
       textArray(deferred.map(({ key }) => key)),
       textArray(deferred.map(({ successes }) => successes)),
       textArray(deferred.map(({ version }) => version)),
-    ]);
+    ];
+    return this.#run("refresh circuits", this.#text.refresh, params, undefined, (row) => ({
+      ...toCircuit(row),
+      isCounted: Number(row.counted) === 1,
+    }));
   }
 
   /** Moves circuits to a state; no key may stand twice. Closing one without a row returns none. */
@@ -189,10 +205,16 @@ export class CircuitTable {
   }
 
   /** Runs a statement that returns circuits, and learns from what it says of the clock. */
-  #run(action: string, text: string, params: unknown[], key?: string): Promise<Circuit[]> {
+  #run<Result extends Circuit = Circuit>(
+    action: string,
+    text: string,
+    params: unknown[],
+    key?: string,
+    receive: (row: Row) => Result = (row) => toCircuit(row, key) as Result,
+  ): Promise<Result[]> {
     const sent = Date.now();
     return this.#query(action, text, params, (rows) => {
-      const circuits = rows.map((row) => toCircuit(row, key));
+      const circuits = rows.map(receive);
       if (this.#options.now === undefined && circuits.length > 0) {
         this.#options.onTime(sent, circuits[0]!.readAt, Date.now());
       }

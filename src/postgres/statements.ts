@@ -65,30 +65,42 @@ returning ${columns(context, "c.updated_at")}${context.relaxation}`;
 
 /**
  * Parameters: keys to read; keys, successes to add to each, and the version that they belong to; no
- * key twice. A circuit that was reset meanwhile goes on with that version, so that the next refresh
- * counts as well.
+ * key twice. Returns what it read, and what it counted with `counted`. A row that somebody else is
+ * at is left out rather than waited for: instances that count the same circuits all the time would
+ * queue for them, one after the other. A circuit that was reset meanwhile goes on with the version,
+ * so that the next refresh counts as well.
  */
 export function refreshStatement(context: StatementContext): string {
-  const { now } = context;
-  return `with recorded as (
-  insert into ${context.table.quoted} as c (key, success_count, updated_at, version)
-  select key, successes, ${now}, version
-  from unnest(
+  const { table, now } = context;
+  return `with call as materialized (
+  select * from unnest(
     ${context.param(1)}::text[], ${context.param(2)}::bigint[], ${context.param(3)}::bigint[]
   ) as call (key, successes, version)
-  order by key collate "C"
-  on conflict (key) do update set
+), held as materialized (
+  select call.* from call join ${table.quoted} as c on c.key = call.key and ${BY_INDEX}
+  order by c.key collate "C" for update of c skip locked
+), counted as (
+  update ${table.quoted} as c set
     success_count = case
-      when c.version = excluded.version
-        or c.version = excluded.version + 1 and c.state <> 'half-open'
-        then ${saturated("success_count")}
+      when c.version = held.version or c.version = held.version + 1 and c.state <> 'half-open'
+        then least(least(c.success_count, ${MAX_COUNT}) + held.successes, ${MAX_COUNT})
       else c.success_count end,
     updated_at = ${now}
+  from held where c.key = held.key and ${BY_INDEX}
+  returning ${keyedColumns(context)}${context.relaxation}
+), made as (
+  insert into ${table.quoted} as c (key, success_count, updated_at, version)
+  select key, successes, ${now}, version from call
+  where not exists (select from ${table.quoted} as found where found.key = call.key)
+  order by key collate "C"
+  on conflict (key) do nothing
   returning ${keyedColumns(context)}${context.relaxation}
 )
-select circuit from recorded
+select circuit, 1 as counted from counted
 union all
-${readStatement(context)}`;
+select circuit, 1 from made
+union all
+${readStatement(context).replace(" as circuit", ", 0")}`;
 }
 
 function insertCounts({ table, rules }: StatementContext): string {

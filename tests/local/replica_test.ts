@@ -93,7 +93,9 @@ function originOf(shared: Shared, pause: () => Promise<void>, fails: () => boole
     async refresh(keys: readonly string[], deferred: readonly Deferred[]) {
       await pause();
       if (fails() && deferred.length === 0) throw new Error("lost");
-      const found: Circuit[] = await circuits.refresh(keys, deferred);
+      // Somebody else is at some of the circuits.
+      const free = deferred.filter(() => !fails());
+      const found = await circuits.refresh(keys, free);
       for (const { key } of deferred) await shared.note(key);
       await pause();
       return found;
