@@ -57,7 +57,7 @@ testScenarios({
       await sql`select pg_advisory_unlock(${LOCK})`;
     },
     expects: ["StoreTimeoutError", "StoreUnavailableError"],
-    outages: [1, 2],
+    outages: [1, 4],
     stage: { load: { connections: 2 } },
   },
   "the server is read-only": {

@@ -95,7 +95,7 @@ testScenarios({
     stage: { isDirect: true },
   },
   "somebody else takes all connections": {
-    settings: { max_connections: "24" },
+    settings: { max_connections: "36" },
     async fault(stage) {
       await stage.each(({ proxy }) => proxy.turnAway());
       await stage.each(({ proxy }) => proxy.cut());
@@ -109,6 +109,7 @@ testScenarios({
       await last(1000);
     },
     expects: ["StoreUnavailableError"],
+    allows: ["StoreTimeoutError"],
     outages: [1, 2],
   },
 });
