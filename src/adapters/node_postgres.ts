@@ -50,7 +50,7 @@ export interface FromNodePostgresOptions {
 /**
  * Makes a client for the store from a node-postgres pool or client. Errors reach the caller as the
  * driver threw them. With a pool it can listen, on one connection more that does not count as the
- * pool's.
+ * pool's, unless statements are not prepared, which is for poolers that do not let anybody listen.
  *
  * @throws {TypeError} If `poolOrClient` is neither.
  * @param poolOrClient A `pg.Pool`, a connected `pg.Client`, or a `pg.PoolClient`.
@@ -65,7 +65,8 @@ export function fromNodePostgres(
     throw wrongDriver("node-postgres", "a Pool or a Client of pg", poolOrClient);
   }
   const prepare = readPrepare("node-postgres", options.prepare);
-  const listen = listenOf(poolOrClient);
+  // Behind a pooler in transaction mode nobody hears anything.
+  const listen = prepare ? listenOf(poolOrClient) : undefined;
   return {
     async query(text, params = []) {
       const { rows } = prepare && params.length > 0

@@ -58,7 +58,8 @@ export interface FromPostgresJsOptions {
  * learned by the next process. It also keeps the driver's waits between two attempts to connect,
  * which would grow to 20 s, below a tenth of a second.
  *
- * It can listen, on one connection more, unless `sql` is one inside `begin` or `reserve`.
+ * It can listen, on one connection more, unless `sql` is one inside `begin` or `reserve`, or
+ * statements are not prepared, which is for poolers that do not let anybody listen.
  *
  * @throws {TypeError} If `sql` is not postgres.js, or renames columns (`transform: postgres.camel`
  * and its like), which would hide from the store the columns that it reads.
@@ -82,7 +83,9 @@ export function fromPostgresJs(
   const prepare = readPrepare("postgres.js", options.prepare);
   const { options: driverOptions } = sql as Connecting;
   if (driverOptions !== undefined) capRetries(driverOptions);
-  const listen = listenOf(sql);
+  // Behind a pooler in transaction mode nobody hears anything.
+  const isPooled = !prepare || driverOptions?.prepare === false;
+  const listen = isPooled ? undefined : listenOf(sql);
   return {
     async query(text, params = []) {
       if (driverOptions !== undefined) keepTypes(driverOptions);
@@ -102,7 +105,7 @@ function withoutHoles(rows: readonly unknown[]): readonly unknown[] {
 }
 
 interface Connecting {
-  options?: ConnectionOptions;
+  options?: ConnectionOptions & { prepare?: boolean };
 }
 
 interface Transforming {

@@ -123,7 +123,9 @@ Deno.test("what has one connection and no more cannot listen", async () => {
     assertEquals(fromPostgresJs(transaction).listen, undefined);
     await transaction`select 1`;
   });
+  assertEquals(fromPostgresJs(js.raw, { prepare: false }).listen, undefined);
   await using node = await openNodePostgres(database.url);
+  assertEquals(fromNodePostgres(node.raw, { prepare: false }).listen, undefined);
   const client = await node.raw.connect();
   assertEquals(fromNodePostgres(client).listen, undefined);
   client.release();
