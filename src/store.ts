@@ -92,7 +92,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const feed = new ChangeFeed(client, name);
     this.#replication = maxStalenessMs === 0
       ? undefined
-      : new Replication(this.#guard, feed, { maxStalenessMs, now });
+      : new Replication(this.#guard, feed, { maxStalenessMs, timeoutMs, now });
     this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new Caretaker(
       (idleMs, limit) => this.#guard.prune(idleMs, limit, true),
       resolved.pruneIdleMs,

@@ -20,8 +20,7 @@ const IDLE_REFRESHES = 3;
 /** How much of the bound passes between two refreshes, where the database answers in the rest. */
 const REFRESH_AFTER = 0.9;
 
-/** How often the last successes are tried to be counted, where others are at their circuits. */
-const LAST_ATTEMPTS = 50;
+/** The last successes are tried to be counted so often, where others are at their circuits. */
 const LAST_PAUSE_MS = 40;
 
 /** The circuits that a replica is one of. */
@@ -33,6 +32,8 @@ export interface Origin extends Circuits {
 /** What a replica needs. */
 export interface ReplicaOptions extends Clocks {
   maxStalenessMs: number;
+  /** For how long it tries to count the last successes, in milliseconds. */
+  timeoutMs: number;
   /** Told of each circuit that comes into use, and that goes out of it. */
   onKnown?: (key: string, isKnown: boolean) => void;
 }
@@ -46,6 +47,7 @@ export interface ReplicaOptions extends Clocks {
 export class Replica implements Circuits {
   readonly #origin: Origin;
   readonly #maxStalenessMs: number;
+  readonly #timeoutMs: number;
   readonly #clock: () => number;
   readonly #known: KnownCircuits;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,9 +57,10 @@ export class Replica implements Circuits {
   #roundTripMs = 0;
   #isEnded = false;
 
-  constructor(origin: Origin, { maxStalenessMs, clock, now, onKnown }: ReplicaOptions) {
+  constructor(origin: Origin, { maxStalenessMs, timeoutMs, clock, now, onKnown }: ReplicaOptions) {
     this.#origin = origin;
     this.#maxStalenessMs = maxStalenessMs;
+    this.#timeoutMs = timeoutMs;
     this.#clock = clock;
     this.#known = new KnownCircuits({ clock, now }, onKnown);
   }
@@ -165,11 +168,11 @@ export class Replica implements Circuits {
     this.#isEnded = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    for (let attempt = 1;; attempt++) {
+    const dueAt = performance.now() + this.#timeoutMs;
+    while (performance.now() < dueAt) {
       const error = await this.#land();
       if (error !== undefined) throw error;
       if (!this.#known.isPending) return;
-      if (attempt === LAST_ATTEMPTS) break;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * LAST_PAUSE_MS));
     }
     throw new CircuitBreakerStoreError(

@@ -1,7 +1,7 @@
 import { startTimer } from "../background.ts";
 import type { ChangeListener } from "../circuit.ts";
 import { Digests } from "./digests.ts";
-import { type Origin, Replica } from "./replica.ts";
+import { type Origin, Replica, type ReplicaOptions } from "./replica.ts";
 
 /** How long it goes on listening when nothing is in use: a connection for each request is too many. */
 const LINGER_MS = 30_000;
@@ -27,11 +27,15 @@ export class Replication implements ChangeListener {
   constructor(
     origin: Origin,
     feed: Feed,
-    { maxStalenessMs, now }: { maxStalenessMs: number; now: (() => number) | undefined },
+    { maxStalenessMs, timeoutMs, now }: Pick<
+      ReplicaOptions,
+      "maxStalenessMs" | "timeoutMs" | "now"
+    >,
   ) {
     this.#feed = feed;
     this.replica = new Replica(origin, {
       maxStalenessMs,
+      timeoutMs,
       now,
       clock: now ?? (() => performance.now()),
       ...feed.canListen && { onKnown: (key, isKnown) => this.#note(key, isKnown) },

@@ -132,6 +132,7 @@ for (let seed = 1; seed <= 12; seed++) {
     const replicas = [0, 1].map(() =>
       new Replica(originOf(shared, pause, () => int(0, 4) === 0), {
         maxStalenessMs: bound,
+        timeoutMs: 10_000,
         clock: now,
         now: undefined,
       })
@@ -182,6 +183,7 @@ Deno.test("successes that were acknowledged are counted exactly, and read back a
   const replicas = [0, 1, 2].map(() =>
     new Replica(originOf(shared, pause, () => int(0, 3) === 0), {
       maxStalenessMs: 6,
+      timeoutMs: 10_000,
       clock: () => performance.now(),
       now: undefined,
     })
@@ -219,6 +221,7 @@ function gated() {
   }) as unknown as Origin;
   const replica = new Replica(origin, {
     maxStalenessMs: 60_000,
+    timeoutMs: 10_000,
     clock: () => performance.now(),
     now: undefined,
   });
@@ -297,6 +300,7 @@ Deno.test("a replica knows ten thousand circuits, and loses no success of those 
   let known = 0;
   const replica = new Replica(origin, {
     maxStalenessMs: 60_000,
+    timeoutMs: 10_000,
     clock: () => performance.now(),
     now: undefined,
     onKnown: (_, isKnown) => void (known += isKnown ? 1 : -1),
