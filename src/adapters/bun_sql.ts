@@ -17,20 +17,14 @@
  * @module
  */
 
-import type { PostgresClient, Unlisten } from "../types.ts";
+import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, wrongDriver } from "./argument.ts";
-import { Subscription } from "./subscription.ts";
+import { listenOfBun } from "./bun_sql_listener.ts";
 
 /** The part of Bun's `SQL` that the adapter uses. */
 export interface BunSqlLike {
   /** Runs a statement given as text. */
   unsafe(text: string, values?: unknown[]): PromiseLike<readonly unknown[]>;
-  /** Listens to a channel, and again where the connection was lost; Bun before 1.4 cannot. */
-  listen?(
-    channel: string,
-    onNotification: (payload: string) => void,
-    onListen: () => void,
-  ): Promise<{ unlisten(): Promise<void> }>;
 }
 
 /**
@@ -40,6 +34,9 @@ export interface BunSqlLike {
  * Bun prepares statements unless told not to where the `SQL` is made, and not per statement. Behind
  * a pooler in transaction mode that does not track prepared statements (PgBouncer before 1.21), use
  * `new SQL(url, { prepare: false })`.
+ *
+ * The client can `listen` where Bun's `sql.listen` is there, as in 1.4.5: all subscriptions of a `SQL`
+ * share a connection beside its pool. Listening needs the server itself, or a pooler in session mode.
  *
  * @throws {TypeError} If `sql` is not Bun's `SQL`, or is one for MySQL or SQLite.
  * @param sql A `SQL`, Bun's default `sql`, or the one inside `begin` or `reserve`.
@@ -51,28 +48,12 @@ export function fromBunSql(sql: BunSqlLike): PostgresClient {
   if (!having(sql, "unsafe") || having(sql, "typed") || database !== "postgres") {
     throw wrongDriver("Bun.SQL", "a SQL of Bun for PostgreSQL", sql);
   }
+  const listen = listenOfBun(sql);
   return {
+    ...listen && { listen },
     async query(text, params = []) {
       const rows = await sql.unsafe(text, params);
       return { rows: rows as Record<string, unknown>[] };
     },
-    ...typeof sql.listen === "function" && { listen: (...args) => listen(sql, ...args) },
   };
-}
-
-async function listen(
-  sql: BunSqlLike,
-  channel: string,
-  onNotification: (payload: string) => void,
-): Promise<Unlisten> {
-  const subscription = new Subscription(onNotification);
-  let times = 0;
-  const registration = await sql.listen!(channel, subscription.tell, () => {
-    // The driver listens again by itself; what came in between is lost all the same.
-    if (++times > 1) {
-      subscription.lose();
-      void registration.unlisten().catch(() => {}); // nobody is told of anything any more
-    }
-  });
-  return subscription.unlisten(() => registration.unlisten());
 }

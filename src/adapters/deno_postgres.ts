@@ -36,7 +36,7 @@ export interface DenoPostgresPoolLike {
  * Makes a client for the store from a Deno Postgres pool or client. A pool lends one connection per
  * statement and always gets it back; a single client runs its calls one after the other. Statements
  * are never prepared under a name, so poolers in transaction mode need no setting. Errors reach the
- * caller as the driver threw them.
+ * caller as the driver threw them. The client has no `listen`, because the driver has none.
  *
  * @throws {TypeError} If `poolOrClient` is neither.
  * @param poolOrClient A `Pool`, a connected `Client`, or a `PoolClient`.

@@ -22,7 +22,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { having, readPrepare, wrongDriver } from "./argument.ts";
-import { listenOf } from "./node_postgres_listener.ts";
+import { listenOfPool } from "./node_postgres_listener.ts";
 import { statementName } from "./statement_name.ts";
 
 /** The part of a `pg.Pool`, `pg.Client` or `pg.PoolClient` that the adapter uses. */
@@ -49,8 +49,12 @@ export interface FromNodePostgresOptions {
 
 /**
  * Makes a client for the store from a node-postgres pool or client. Errors reach the caller as the
- * driver threw them. With a pool it can listen, on one connection more that does not count as the
- * pool's, unless statements are not prepared, which is for poolers that do not let anybody listen.
+ * driver threw them.
+ *
+ * Of a pool, the client can `listen`: each subscription opens a client of its own with the pool's
+ * options, beside its connections, which does not keep the process alive. Listening needs the server
+ * itself, or a pooler in session mode: a client that does not prepare statements has no `listen`, and
+ * neither has a single client.
  *
  * @throws {TypeError} If `poolOrClient` is neither.
  * @param poolOrClient A `pg.Pool`, a connected `pg.Client`, or a `pg.PoolClient`.
@@ -65,15 +69,15 @@ export function fromNodePostgres(
     throw wrongDriver("node-postgres", "a Pool or a Client of pg", poolOrClient);
   }
   const prepare = readPrepare("node-postgres", options.prepare);
-  // Behind a pooler in transaction mode nobody hears anything.
-  const listen = prepare ? listenOf(poolOrClient) : undefined;
+  // Not prepared is for poolers in transaction mode, behind which nobody hears anything.
+  const listen = prepare ? listenOfPool(poolOrClient) : undefined;
   return {
+    ...listen && { listen },
     async query(text, params = []) {
       const { rows } = prepare && params.length > 0
         ? await poolOrClient.query({ name: await statementName(text), text, values: params })
         : await poolOrClient.query({ text, values: params });
       return { rows: rows as Record<string, unknown>[] };
     },
-    ...listen !== undefined && { listen },
   };
 }

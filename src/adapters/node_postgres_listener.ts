@@ -1,54 +1,93 @@
 /**
- * How node-postgres listens: on a client of its own, made as the pool makes its clients.
+ * How node-postgres listens: on a client of its own, since one of the pool's would be missing there.
  *
  * @module
  */
 
-import type { PostgresClient, Unlisten } from "../types.ts";
-import { Subscription } from "./subscription.ts";
+import { within } from "../deadline.ts";
+import {
+  END_WITHIN_MS,
+  type Listen,
+  LISTEN_WITHIN_MS,
+  quoteChannel,
+  Subscription,
+} from "./subscription.ts";
 
-type Listen = NonNullable<PostgresClient["listen"]>;
+/** How long a silent connection is trusted before the system asks whether anybody is there. */
+const KEEP_ALIVE_AFTER_MS = 10_000;
 
-/** After so long without a sound the system asks whether the other side is still there. */
-const KEEP_ALIVE_MS = 10_000;
+/** The part of a `pg.Pool` that opens clients. */
+interface Opening {
+  Client: new (config: object) => Listening;
+  options: { password?: unknown };
+  ending?: boolean;
+}
 
-interface Client {
+/** The part of a `pg.Client` that listens. */
+interface Listening {
   connect(): Promise<unknown>;
   query(text: string): Promise<unknown>;
-  end(): Promise<unknown>;
-  on(event: "notification", listener: (message: { payload?: string }) => void): unknown;
+  end(): Promise<void>;
   on(event: "error" | "end", listener: () => void): unknown;
-  connection?: {
-    stream?: { unref?(): void; setKeepAlive?(isOn: boolean, afterMs: number): void };
-  };
+  on(event: "notification", listener: (message: Message) => void): unknown;
+  ref?(): void;
+  unref?(): void;
+  connection?: { stream?: { destroy?(): void } };
 }
 
-interface Pool {
-  Client?: new (options: unknown) => Client;
-  options?: unknown;
+interface Message {
+  channel: string;
+  payload?: string;
 }
 
-/** The capability of a pool; a client has one connection, which the pool's user wants back. */
-export function listenOf(pool: object): Listen | undefined {
-  const { Client, options } = pool as Pool;
-  if (typeof Client !== "function" || typeof options !== "object") return undefined;
-  return async (channel, onNotification): Promise<Unlisten> => {
+/** How a pool listens; `undefined` for a client, which knows no way to open another one. */
+export function listenOfPool(pool: object): Listen | undefined {
+  const { Client, options } = pool as Partial<Opening>;
+  if (typeof Client !== "function" || typeof options !== "object" || options === null) return;
+  return async (channel, onNotification) => {
+    if ((pool as Opening).ending) throw new Error("Cannot listen: the pool has ended");
     const subscription = new Subscription(onNotification);
-    const client = new Client(options);
-    // Where nobody hears of an error, it ends the process.
-    client.on("error", subscription.lose);
-    client.on("end", subscription.lose);
-    client.on("notification", ({ payload }) => subscription.tell(payload));
+    const client = new Client({
+      ...options,
+      // The pool hides it from whoever copies its options.
+      password: options.password,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
+    });
+    const lose = () => void (subscription.lose() && destroy(client));
+    client.on("error", lose);
+    client.on("end", lose);
+    client.on("notification", (message) => {
+      if (message.channel === channel) subscription.tell(message.payload ?? "");
+    });
     try {
-      await client.connect();
-      await client.query(`listen "${channel.replaceAll('"', '""')}"`);
+      await within(LISTEN_WITHIN_MS, "listen", begin(client, channel));
+      subscription.assertListening();
     } catch (error) {
-      client.end().catch(() => {}); // it never began
+      subscription.end();
+      destroy(client);
       throw error;
     }
-    const { stream } = client.connection ?? {};
-    stream?.setKeepAlive?.(true, KEEP_ALIVE_MS);
-    stream?.unref?.();
-    return subscription.unlisten(() => client.end().catch(() => {})); // lost at this moment
+    client.unref?.();
+    return subscription.unlisten(() => end(client));
   };
+}
+
+async function begin(client: Listening, channel: string): Promise<void> {
+  await client.connect();
+  await client.query(`listen ${quoteChannel(channel)}`);
+}
+
+async function end(client: Listening): Promise<void> {
+  // Who waits for the end must not see the process go before.
+  client.ref?.();
+  try {
+    await within(END_WITHIN_MS, "stop listening", client.end());
+  } catch {
+    destroy(client);
+  }
+}
+
+function destroy(client: Listening): void {
+  client.connection?.stream?.destroy?.();
 }

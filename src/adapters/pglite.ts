@@ -25,6 +25,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { having, wrongDriver } from "./argument.ts";
+import { type Listen, Subscription } from "./subscription.ts";
 
 /** The part of PGlite that the adapter uses. */
 export interface PgliteLike {
@@ -32,12 +33,13 @@ export interface PgliteLike {
   query(text: string, params?: unknown[]): Promise<{ rows: unknown[] }>;
   /** Not called; it is what tells PGlite from other drivers that have a `query`. */
   exec(text: string): Promise<unknown>;
-  /** Listens to a channel. */
-  listen?(channel: string, callback: (payload: string) => void): Promise<() => Promise<void>>;
 }
 
 /**
  * Makes a client for the store from PGlite. Errors reach the caller as PGlite threw them.
+ *
+ * Of a PGlite, the client can `listen`. A transaction has no `listen`, and neither has a PGlite worker,
+ * whose channels end unnoticed with the tab that leads.
  *
  * @throws {TypeError} If `db` is not a PGlite.
  * @param db A PGlite, a PGlite worker, or a transaction of one.
@@ -47,13 +49,25 @@ export function fromPglite(db: PgliteLike): PostgresClient {
   if (!having(db, "query", "exec")) {
     throw wrongDriver("PGlite", "a PGlite", db);
   }
+  const listen = listenOf(db);
   return {
+    ...listen && { listen },
     async query(text, params = []) {
       const { rows } = await db.query(text, params);
       return { rows: rows as Record<string, unknown>[] };
     },
-    ...typeof db.listen === "function" && {
-      listen: (channel, onNotification) => db.listen!(channel, onNotification),
-    },
+  };
+}
+
+function listenOf(db: PgliteLike): Listen | undefined {
+  if (!having(db, "listen", "transaction") || having(db, "onLeaderChange")) return;
+  const { listen } = db as unknown as { listen: Listen };
+  return async (channel, onNotification) => {
+    const subscription = new Subscription(onNotification);
+    const unlisten = await listen.call(db, channel, (payload) => subscription.tell(payload));
+    return async () => {
+      // A database that was closed rejects, and has no channels left.
+      if (subscription.end()) await unlisten().catch(() => {});
+    };
   };
 }

@@ -19,7 +19,7 @@
 
 import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
-import { listenOf } from "./postgres_js_listener.ts";
+import { listenOfSql } from "./postgres_js_listener.ts";
 import { capRetries, type ConnectionOptions, keepTypes } from "./reconnects.ts";
 
 /** The part of postgres.js that the adapter uses: the `sql` that `postgres(url)` returns. */
@@ -58,8 +58,10 @@ export interface FromPostgresJsOptions {
  * learned by the next process. It also keeps the driver's waits between two attempts to connect,
  * which would grow to 20 s, below a tenth of a second.
  *
- * It can listen, on one connection more, unless `sql` is one inside `begin` or `reserve`, or
- * statements are not prepared, which is for poolers that do not let anybody listen.
+ * The client can `listen`, on the connection that the driver opens for `sql.listen`: all subscriptions
+ * of a `sql` share it, beside its pool, and it ends with the last of them or with `sql`. Listening
+ * needs the server itself, or a pooler in session mode: a client that does not prepare statements has
+ * no `listen`, and neither has a `sql` inside `begin` or `reserve`.
  *
  * @throws {TypeError} If `sql` is not postgres.js, or renames columns (`transform: postgres.camel`
  * and its like), which would hide from the store the columns that it reads.
@@ -83,16 +85,16 @@ export function fromPostgresJs(
   const prepare = readPrepare("postgres.js", options.prepare);
   const { options: driverOptions } = sql as Connecting;
   if (driverOptions !== undefined) capRetries(driverOptions);
-  // Behind a pooler in transaction mode nobody hears anything.
+  // Not prepared is for poolers in transaction mode, behind which nobody hears anything.
   const isPooled = !prepare || driverOptions?.prepare === false;
-  const listen = isPooled ? undefined : listenOf(sql);
+  const listen = isPooled ? undefined : listenOfSql(sql);
   return {
+    ...listen && { listen },
     async query(text, params = []) {
       if (driverOptions !== undefined) keepTypes(driverOptions);
       const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
       return { rows: withoutHoles(rows) as Record<string, unknown>[] };
     },
-    ...listen !== undefined && { listen },
   };
 }
 

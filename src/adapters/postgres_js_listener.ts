@@ -1,100 +1,133 @@
 /**
- * How postgres.js listens: on one connection of its own for all channels, which it replaces by
- * itself. It drops a channel for good where that fails, and remembers the failure for whoever asks
- * for the channel later; here a lost connection is reported instead, and nothing is left behind.
+ * How postgres.js listens: on a connection that all channels of a `sql` share, which the driver opens
+ * with the first of them. It would listen again by itself after a loss, without a word of it, and
+ * leave an attempt that failed behind for those who come later.
  *
  * @module
  */
 
-import type { PostgresClient, Unlisten } from "../types.ts";
-import { Subscription } from "./subscription.ts";
+import { within } from "../deadline.ts";
+import {
+  END_WITHIN_MS,
+  type Listen,
+  LISTEN_WITHIN_MS,
+  quoteChannel,
+  Subscription,
+} from "./subscription.ts";
 
-type Listen = NonNullable<PostgresClient["listen"]>;
-
-interface Channel {
-  listeners: { fn: unknown }[];
+/** The part of a `sql` that listens. */
+interface Listening {
+  unsafe(text: string): PromiseLike<unknown>;
+  listen: Driver;
 }
 
-/** The driver behind its listening connection. */
+/** `sql.listen`, and what the driver keeps there. */
+interface Driver {
+  (channel: string, onNotification: (payload: string) => void): Promise<unknown>;
+  /** A `sql` with the one connection; set by the first call. */
+  sql?: Inner;
+  /** Who listens to what, on whichever connection. */
+  channels?: Record<string, { listeners: { fn: unknown }[] }>;
+}
+
 interface Inner {
-  options?: { onclose?: (...args: unknown[]) => void };
-  end?: (options: { timeout: number }) => Promise<void>;
+  unsafe(text: string): PromiseLike<unknown>;
+  end(options: { timeout: number }): Promise<void>;
+  /** The driver reads these anew for each connection that ends or is to be opened. */
+  options: { onclose?: ((id: number) => void) | undefined; socket?: () => Promise<never> };
 }
 
-/** The `listen` of postgres.js, with what the driver keeps on it. */
-interface DriverListen {
-  (channel: string, fn: (payload: string) => void): Promise<{ unlisten(): Promise<void> }>;
-  sql?: Inner | null;
-  channels?: Record<string, Channel>;
-}
+/** What is lost with each connection. */
+const losers = new WeakMap<Inner, Set<() => void>>();
 
-/** Whoever wants to know that the connection behind them has ended. */
-const listening = new WeakMap<Inner, Set<() => void>>();
-
-/** The capability of a `sql`; a transaction and a reserved connection have none. */
-export function listenOf(sql: object): Listen | undefined {
-  const { listen } = sql as { listen?: DriverListen };
-  if (typeof listen !== "function") return undefined;
-  return async (channel, onNotification): Promise<Unlisten> => {
+/** How a `sql` listens; `undefined` for one inside `begin` or `reserve`, which has no way to. */
+export function listenOfSql(sql: object): Listen | undefined {
+  const { listen: driver } = sql as Partial<Listening>;
+  if (typeof driver !== "function") return;
+  return async (channel, onNotification) => {
     const subscription = new Subscription(onNotification);
-    const { tell } = subscription;
-    const starting = listen(channel, tell);
-    const inner = listen.sql;
-    const onClose = () => {
-      forget(listen, channel, tell);
+    const tell = (payload: string) => subscription.tell(payload);
+    let inner: Inner | undefined;
+    const lose = () => {
+      remove(driver, channel, tell);
       subscription.lose();
     };
-    if (inner) onClosed(inner).add(onClose);
+
+    const leave = async () => {
+      if (inner === undefined) return;
+      losers.get(inner)?.delete(lose);
+      const isLast = remove(driver, channel, tell);
+      // Since another connection may have taken its place.
+      if (driver.sql !== inner) return;
+      if (Object.keys(driver.channels ?? {}).length === 0) return await end(driver, inner);
+      if (isLast) await forget(inner, channel);
+    };
+
+    const begin = async () => {
+      // One that has ended would open a connection all the same. Its pool refuses.
+      if (driver.sql === undefined) await (sql as Listening).unsafe("select 1");
+      subscription.assertListening();
+      // An object with a prototype has a channel "constructor".
+      driver.channels ??= Object.create(null) as NonNullable<Driver["channels"]>;
+      const listening = driver(channel, tell);
+      inner = driver.sql;
+      if (inner !== undefined) watch(inner).add(lose);
+      await listening;
+    };
+
     try {
-      const { unlisten } = await starting;
-      return subscription.unlisten(async () => {
-        if (inner) onClosed(inner).delete(onClose);
-        await unlisten().catch(() => {}); // the connection is gone, and the channel with it
-        await release(listen);
-      });
+      await within(LISTEN_WITHIN_MS, "listen", begin());
+      subscription.assertListening();
     } catch (error) {
-      if (inner) onClosed(inner).delete(onClose);
-      delete listen.channels?.[channel];
-      await release(listen);
+      subscription.end();
+      await leave();
       throw error;
     }
+    return subscription.unlisten(leave);
   };
 }
 
-/** Those to be told when a connection of the inner driver ends, before the driver does anything. */
-function onClosed(inner: Inner): Set<() => void> {
-  const known = listening.get(inner);
+/** Has the driver say when the connection ended, before it listens again for the others. */
+function watch(inner: Inner): Set<() => void> {
+  const known = losers.get(inner);
   if (known !== undefined) return known;
-  const told = new Set<() => void>();
-  listening.set(inner, told);
-  const { options } = inner;
-  const original = options?.onclose;
-  if (options !== undefined) {
-    options.onclose = (...args) => {
-      const losers = [...told];
-      told.clear();
-      for (const lose of losers) lose();
-      original?.(...args);
-    };
-  }
-  return told;
+  const lost = new Set<() => void>();
+  losers.set(inner, lost);
+  const { onclose } = inner.options;
+  inner.options.onclose = (id) => {
+    for (const lose of lost) lose();
+    lost.clear();
+    onclose?.(id);
+  };
+  return lost;
 }
 
-/** Keeps the driver from listening again for one who is told instead. */
-function forget({ channels = {} }: DriverListen, channel: string, fn: unknown): void {
+/** Takes a listener out; whether it was its channel's last one. */
+function remove({ channels = {} }: Driver, channel: string, tell: unknown): boolean {
   const entry = channels[channel];
-  if (entry === undefined) return;
-  entry.listeners = entry.listeners.filter((listener) => listener.fn !== fn);
-  if (entry.listeners.length === 0) delete channels[channel];
+  if (entry === undefined) return false;
+  entry.listeners = entry.listeners.filter(({ fn }) => fn !== tell);
+  if (entry.listeners.length > 0) return false;
+  // With it goes an attempt that failed, which the driver would answer later calls with.
+  delete channels[channel];
+  return true;
 }
 
-/** Ends the listening connection where nobody listens any more; the driver makes another if need be. */
-async function release(listen: DriverListen): Promise<void> {
-  for (const _ in listen.channels) return;
-  const inner = listen.sql;
-  if (!inner) return;
-  listen.sql = null;
-  // Or the driver takes what is listened to by then for what it has just lost.
-  if (inner.options !== undefined) inner.options.onclose = () => {};
-  await inner.end?.({ timeout: 0 }).catch(() => {}); // ended before
+/** Ends the connection; whoever listens next is given a new one. */
+async function end(driver: Driver, inner: Inner): Promise<void> {
+  delete driver.sql;
+  // The channels are those of the next connection from now on.
+  inner.options.onclose = undefined;
+  // Without an end to attempts, one that is under way would be repeated for as long as it fails.
+  inner.options.socket = () => Promise.reject(new Error("Cannot connect: nobody listens"));
+  await inner.end({ timeout: END_WITHIN_MS / 1000 });
+}
+
+async function forget(inner: Inner, channel: string): Promise<void> {
+  try {
+    const unlisten = Promise.resolve(inner.unsafe(`unlisten ${quoteChannel(channel)}`));
+    await within(END_WITHIN_MS, "stop listening", unlisten);
+  } catch {
+    // The connection is gone, or will be.
+  }
 }

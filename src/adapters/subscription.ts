@@ -1,42 +1,70 @@
 /**
- * What the adapters have in common where they listen.
+ * What the adapters that can listen have in common.
  *
  * @module
  */
 
-import type { Unlisten } from "../types.ts";
+import type { PostgresClient, Unlisten } from "../types.ts";
 
-/** A subscription that is being set up: it tells nobody anything once it has ended. */
+/** How an adapter listens. */
+export type Listen = NonNullable<PostgresClient["listen"]>;
+
+/** How long a server may take until it listens: drivers wait half a minute, or for ever. */
+export const LISTEN_WITHIN_MS = 5000;
+
+/** How long a connection may take to end in good order. */
+export const END_WITHIN_MS = 1000;
+
+/** A channel's name in a statement. */
+export function quoteChannel(channel: string): string {
+  return `"${channel.replaceAll('"', '""')}"`;
+}
+
+/** A subscription from the attempt to listen to its end, which comes once. */
 export class Subscription {
   readonly #onNotification: (payload: string) => void;
   readonly #lost: Promise<void>;
-  #lose!: () => void;
-  #isOpen = true;
+  #resolveLost: () => void = () => {};
+  #isOver = false;
 
   constructor(onNotification: (payload: string) => void) {
     this.#onNotification = onNotification;
-    this.#lost = new Promise((resolve) => this.#lose = resolve);
+    this.#lost = new Promise((resolve) => this.#resolveLost = resolve);
   }
 
-  /** Passes a payload on. */
-  readonly tell = (payload: string | undefined): void => {
-    if (this.#isOpen) this.#onNotification(payload ?? "");
-  };
+  /** Whether it has ended or was lost. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
 
-  /** The connection has ended without having been asked to: the subscription is dead. */
-  readonly lose = (): void => {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#lose();
-  };
+  /** Passes a notification on. */
+  tell(payload: string): void {
+    if (!this.#isOver) this.#onNotification(payload);
+  }
 
-  /** What ends it, by a function that lets its connection go. */
-  unlisten(release: () => unknown): Unlisten {
-    const end = async () => {
-      if (!this.#isOpen) return;
-      this.#isOpen = false;
-      await release();
-    };
-    return Object.assign(end, { lost: this.#lost });
+  /** Ends it, unless it is over. */
+  end(): boolean {
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    return true;
+  }
+
+  /** Ends it because its connection has ended, unless it is over. */
+  lose(): boolean {
+    if (!this.end()) return false;
+    this.#resolveLost();
+    return true;
+  }
+
+  /** Throws where it was lost before the server's answer arrived. */
+  assertListening(): void {
+    if (this.#isOver) throw new Error("Cannot listen: the connection ended");
+  }
+
+  /** What the caller is given. `release` lets the connection go and does not reject. */
+  unlisten(release: () => Promise<void>): Unlisten {
+    return Object.assign(async () => {
+      if (this.end()) await release();
+    }, { lost: this.#lost });
   }
 }

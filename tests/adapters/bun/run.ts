@@ -5,18 +5,20 @@
  * @module
  */
 
+import { assert, assertRejects } from "@std/assert";
 import process from "node:process";
 import { type BunSqlLike, fromBunSql } from "../../../src/adapters/bun_sql.ts";
 import { conformance } from "../../conformance/suite.ts";
 import { sqlBackend } from "../../conformance/sql_backend.ts";
 import { adapterContract } from "../contract.ts";
+import { Inbox, listeningContract, send } from "../listening.ts";
 import type { BunTestResult } from "./result.ts";
 
 // Bun's own types would replace those of the web platform in all files that are checked with this.
 declare const Bun: {
-  SQL: new (options: { url: string; max: number; prepare?: boolean }) => BunSqlLike & {
-    close(): Promise<void>;
-  };
+  SQL: new (
+    options: { url: string; max: number; prepare?: boolean; onclose?: () => void },
+  ) => BunSqlLike & { close(): Promise<void> };
 };
 
 const url = process.argv[2] ?? "";
@@ -40,6 +42,39 @@ for (const prepare of [true, false]) {
     },
   });
 }
+
+listeningContract(runner, {
+  name: "Bun.SQL",
+  open() {
+    const sql = new Bun.SQL({ url, max: 1 });
+    return Promise.resolve({
+      client: fromBunSql(sql),
+      [Symbol.asyncDispose]: () => sql.close(),
+    });
+  },
+});
+
+runner.test("Bun.SQL: listen rejects where it cannot, and is absent where Bun is too old", async () => {
+  const away = new Bun.SQL({ url: "postgres://postgres@127.0.0.1:1/nothing", max: 1 });
+  await assertRejects(() => fromBunSql(away).listen!("news", () => {}));
+  await away.close();
+  await assertRejects(() => fromBunSql(away).listen!("news", () => {}));
+  assert(!("listen" in fromBunSql({ unsafe: () => Promise.resolve([]) })));
+});
+
+runner.test("Bun.SQL: an idle connection that ends is not taken for a loss", async () => {
+  let closed = 0;
+  const sql = new Bun.SQL({ url, max: 1, onclose: () => void closed++ });
+  const client = fromBunSql(sql);
+  const inbox = await Inbox.open(client, "news");
+  const end = "select pg_terminate_backend(pg_backend_pid())";
+  await assertRejects(() => client.query(end));
+  await send(client, "news", "still there").catch(() => send(client, "news", "still there"));
+  await inbox.received("still there");
+  assert(closed > 0 && !inbox.isLost);
+  await inbox.unlisten();
+  await sql.close();
+});
 
 const sql = new Bun.SQL({ url, max: 4 });
 conformance(runner, sqlBackend("Bun.SQL", fromBunSql(sql)));
