@@ -111,8 +111,7 @@ export interface Admission {
 
 /**
  * Where circuits are kept. Keys are in their stored form; `undefined` stands for a circuit that is
- * not kept, which is closed with zeros. What is returned may be shared: not to be changed. A call
- * that did something else before says when it began, as a moment of `performance.now()`.
+ * not kept, which is closed with zeros. What is returned may be shared: not to be changed.
  */
 export interface Circuits {
   read(key: string): Promise<Circuit | undefined>;
@@ -121,16 +120,16 @@ export interface Circuits {
   recordSuccess(key: string): Promise<Circuit>;
   recordFailure(key: string): Promise<Circuit>;
   transition(key: string, to: CircuitState): Promise<Circuit | undefined>;
-  /** Asks for a probe. */
+  /** Asks for a probe, for a call that began at a moment of `performance.now()`. */
   claim(key: string, begunAt: number): Promise<Admission | undefined>;
   /** Moves a circuit by the result of a probe, unless its round is over. */
   settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined>;
   /** Forces a state, or releases it. */
   force(key: string, force: Force | undefined): Promise<Circuit | undefined>;
-  reset(key: string, begunAt?: number): Promise<void>;
-  list(options: ResolvedListOptions, begunAt?: number): Promise<Circuit[]>;
+  reset(key: string): Promise<void>;
+  list(options: ResolvedListOptions): Promise<Circuit[]>;
   /** Removes closed circuits idle for so long; returns how many. */
-  prune(idleMs: number, limit: number, isElected: boolean, begunAt?: number): Promise<number>;
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number>;
   /**
    * Reads circuits and counts successes of others, in one step: those that exist, in no order. What
    * was zeroed since the version that a success belongs to does not count it any more. A circuit

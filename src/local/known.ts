@@ -119,9 +119,12 @@ export class Known {
     const known = this.#circuit;
     const isAlone = this.#writtenTurn <= asked.turn;
     this.#writtenTurn = turn;
-    if (isAlone || known === undefined || circuit === undefined) {
+    if (isAlone) {
       this.learn(circuit, asked);
-      if (!isAlone) this.#askedAt = -Infinity;
+    } else if (this.#askedAt === -Infinity) {
+      // Changes have crossed already, and this one was asked for before.
+    } else if (known === undefined || circuit === undefined) {
+      this.forget(turn);
     } else if (circuit.version === known.version && circuit.readAt === known.readAt) {
       // Calls of one statement, each with its own count.
       this.learn({

@@ -95,25 +95,17 @@ export class OutageGuard implements RememberingCircuits {
     return circuit;
   }
 
-  async reset(key: string, begunAt?: number): Promise<void> {
-    await this.#guarded((circuits) => circuits.reset(key, begunAt), undefined);
+  async reset(key: string): Promise<void> {
+    await this.#guarded((circuits) => circuits.reset(key), undefined);
     this.#remember(key, undefined);
   }
 
-  list(options: ResolvedListOptions, begunAt?: number): Promise<Circuit[]> {
-    return this.#guarded((circuits) => circuits.list(options, begunAt), undefined);
+  list(options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#guarded((circuits) => circuits.list(options), undefined);
   }
 
-  prune(
-    idleMs: number,
-    limit: number,
-    isElected: boolean,
-    begunAt?: number,
-  ): Promise<number> {
-    return this.#guarded(
-      (circuits) => circuits.prune(idleMs, limit, isElected, begunAt),
-      undefined,
-    );
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    return this.#guarded((circuits) => circuits.prune(idleMs, limit, isElected), undefined);
   }
 
   history(): Promise<Histories> {

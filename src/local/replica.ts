@@ -105,36 +105,26 @@ export class Replica implements Circuits {
     return admission;
   }
 
-  async reset(key: string, begunAt: number = performance.now()): Promise<void> {
+  async reset(key: string): Promise<void> {
     // A success that was acknowledged before must not come after it.
     this.#known.get(key)?.dropWaiting();
     if (this.#known.get(key)?.isFlying) await this.#refreshing;
-    await this.#origin.reset(key, begunAt);
+    await this.#origin.reset(key);
     this.#known.get(key)?.dropWaiting();
     this.#known.forget(key);
   }
 
   async readMany(keys: readonly string[]): Promise<Circuit[]> {
-    const circuits = await this.#origin.readMany(keys);
-    return circuits.map((circuit) => this.#known.get(circuit.key)?.including(circuit) ?? circuit);
+    return this.#including(await this.#origin.readMany(keys));
   }
 
-  async list(
-    options: ResolvedListOptions,
-    begunAt: number = performance.now(),
-  ): Promise<Circuit[]> {
-    if (!this.#origin.isOut) await this.#land();
-    return await this.#origin.list(options, begunAt);
+  async list(options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#including(await this.#origin.list(options));
   }
 
-  async prune(
-    idleMs: number,
-    limit: number,
-    isElected: boolean,
-    begunAt: number = performance.now(),
-  ): Promise<number> {
+  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
     if (!this.#origin.isOut) await this.#land();
-    const removed = await this.#origin.prune(idleMs, limit, isElected, begunAt);
+    const removed = await this.#origin.prune(idleMs, limit, isElected);
     if (removed > 0) this.#known.forgetAll();
     return removed;
   }
@@ -185,6 +175,11 @@ export class Replica implements Circuits {
     while (this.#refreshing !== undefined) await this.#refreshing;
     const deferred = this.#known.takeDeferred();
     return deferred.length > 0 ? await this.#follow(this.#fetch([], deferred)) : undefined;
+  }
+
+  /** Circuits as the database has them, with what has yet to be counted. */
+  #including(circuits: Circuit[]): Circuit[] {
+    return circuits.map((circuit) => this.#known.get(circuit.key)?.including(circuit) ?? circuit);
   }
 
   #fresh(key: string, now: number): Known | undefined {

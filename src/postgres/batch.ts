@@ -158,7 +158,8 @@ export class Batch implements RememberingCircuits {
   async claim(key: string, begunAt: number): Promise<Admission | undefined> {
     const seat = this.#claims.join(key);
     const place = seat.callers;
-    const circuit = await this.#alone("claim probe", seat.answer, begunAt);
+    // That the call's time is over says nothing of the claim's own statement.
+    const circuit = await within(this.#timeoutMs, "claim probe", seat.answer, begunAt);
     return circuit && { circuit, isAdmitted: place <= circuit.granted };
   }
 
@@ -184,12 +185,12 @@ export class Batch implements RememberingCircuits {
     return this.#alone("force circuit", this.#table.force(key, force));
   }
 
-  reset(key: string, begunAt?: number): Promise<void> {
-    return this.#alone("reset circuit", this.#table.reset([key]), begunAt);
+  reset(key: string): Promise<void> {
+    return this.#alone("reset circuit", this.#table.reset([key]));
   }
 
-  list(options: ResolvedListOptions, begunAt?: number): Promise<Circuit[]> {
-    return this.#alone("list circuits", this.#table.list(options), begunAt);
+  list(options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#alone("list circuits", this.#table.list(options));
   }
 
   /**
@@ -207,12 +208,8 @@ export class Batch implements RememberingCircuits {
     }
   }
 
-  async prune(
-    idleMs: number,
-    limit: number,
-    isElected: boolean,
-    begunAt: number = performance.now(),
-  ): Promise<number> {
+  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    const begunAt = performance.now();
     const end = begunAt + this.#timeoutMs;
     let removed = 0;
     while (removed < limit) {
