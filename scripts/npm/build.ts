@@ -10,6 +10,7 @@ import { ROOT } from "../workspace.ts";
 import { addLibraries } from "./declarations.ts";
 import { DOCUMENTS, type Manifest, readManifest } from "./manifest.ts";
 import { closureOf } from "./modules.ts";
+import { withoutComments } from "./scripts.ts";
 import { MODULE_KINDS, type Specification, specify } from "./specification.ts";
 
 /** What a compiler is given. */
@@ -46,9 +47,15 @@ async function finish(folder: string, specification: Specification): Promise<voi
     await writeJson(`${folder}/${name}/package.json`, { type });
   }
   for (const name of DOCUMENTS) await Deno.copyFile(new URL(name, ROOT), `${folder}/${name}`);
-  for (const path of specification.files.filter((path) => path.endsWith(".d.ts"))) {
+  for (const path of specification.files) {
+    const finish = path.endsWith(".d.ts")
+      ? addLibraries
+      : path.endsWith(".js")
+      ? withoutComments
+      : undefined;
+    if (finish === undefined) continue;
     const file = `${folder}/${path}`;
-    await Deno.writeTextFile(file, addLibraries(await Deno.readTextFile(file)));
+    await Deno.writeTextFile(file, finish(await Deno.readTextFile(file)));
   }
 }
 
