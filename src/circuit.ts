@@ -37,6 +37,43 @@ export interface Circuit extends Probed {
   readAt: number;
 }
 
+/** What a circuit is that is not kept: closed, with zeros. */
+export const UNKEPT: Readonly<Omit<Circuit, "key">> = {
+  state: "closed",
+  failureCount: 0,
+  successCount: 0,
+  lastFailureTime: 0,
+  lastStateChange: 0,
+  version: 0,
+  probeCount: 0,
+  probeExpiresAt: 0,
+  forced: undefined,
+  readAt: 0,
+};
+
+/** The circuit with other counts, and at another time where one is given. */
+export function counted(
+  circuit: Circuit,
+  failureCount: number,
+  successCount: number,
+  readAt: number = circuit.readAt,
+): Circuit {
+  // A copy by hand: this runs for every call, and a spread of so many fields is slow.
+  return {
+    key: circuit.key,
+    state: circuit.state,
+    failureCount,
+    successCount,
+    lastFailureTime: circuit.lastFailureTime,
+    lastStateChange: circuit.lastStateChange,
+    version: circuit.version,
+    probeCount: circuit.probeCount,
+    probeExpiresAt: circuit.probeExpiresAt,
+    forced: circuit.forced,
+    readAt,
+  };
+}
+
 /** The round of probes that a claim belongs to: what fences its result. */
 export interface Round {
   version: number;

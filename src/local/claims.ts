@@ -1,4 +1,5 @@
 import type { Round } from "../circuit.ts";
+import { keepLast } from "./keep_last.ts";
 
 interface Claim extends Round {
   /** When nobody waits for its result any more, in milliseconds of the caller's clock. */
@@ -35,14 +36,7 @@ export class Claims {
       forgottenAt: now + this.#leaseMs * REMEMBERED_LEASES,
     });
     // Moves the key to the end: the first in the map is the one that probed longest ago.
-    this.#claims.delete(key);
-    this.#claims.set(key, claims);
-    if (this.#claims.size > MAX_KEYS) {
-      for (const oldest of this.#claims.keys()) {
-        this.#claims.delete(oldest);
-        break;
-      }
-    }
+    keepLast(this.#claims, key, claims, MAX_KEYS);
   }
 
   /** Takes the claim that a result belongs to, `undefined` where this instance has none. */

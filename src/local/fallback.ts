@@ -10,6 +10,7 @@ import type {
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import type { CircuitState } from "../types.ts";
+import { keepLast } from "./keep_last.ts";
 import { MemoryCircuits } from "./memory_circuits.ts";
 
 /** How many circuits an instance remembers: those used last. */
@@ -35,15 +36,8 @@ export class Fallback implements Circuits {
 
   /** Notes a circuit as the database has it; `undefined` for one that it does not keep. */
   remember(key: string, circuit: Circuit | undefined): void {
-    this.#remembered.delete(key);
-    if (circuit === undefined) return;
-    this.#remembered.set(key, circuit);
-    if (this.#remembered.size > MAX_REMEMBERED) {
-      for (const oldest of this.#remembered.keys()) {
-        this.#remembered.delete(oldest);
-        break;
-      }
-    }
+    if (circuit === undefined) this.#remembered.delete(key);
+    else keepLast(this.#remembered, key, circuit, MAX_REMEMBERED);
   }
 
   /** The database is out from now on. */

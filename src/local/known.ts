@@ -1,4 +1,4 @@
-import type { Circuit } from "../circuit.ts";
+import { type Circuit, counted, UNKEPT } from "../circuit.ts";
 import { isCounted } from "../half_open.ts";
 import { MAX_COUNT } from "../types.ts";
 
@@ -160,37 +160,13 @@ export class Known {
   /** A circuit with the successes that it does not count yet. */
   including(circuit: Circuit, readAt: number = circuit.readAt): Circuit {
     const pending = this.#pending;
-    return {
-      key: circuit.key,
-      state: circuit.state,
-      failureCount: circuit.failureCount,
-      successCount: pending > 0 && isCounted(this.#version, circuit)
-        ? Math.min(circuit.successCount + pending, MAX_COUNT)
-        : circuit.successCount,
-      lastFailureTime: circuit.lastFailureTime,
-      lastStateChange: circuit.lastStateChange,
-      version: circuit.version,
-      probeCount: circuit.probeCount,
-      probeExpiresAt: circuit.probeExpiresAt,
-      forced: circuit.forced,
-      readAt,
-    };
+    const successCount = pending > 0 && isCounted(this.#version, circuit)
+      ? Math.min(circuit.successCount + pending, MAX_COUNT)
+      : circuit.successCount;
+    return counted(circuit, circuit.failureCount, successCount, readAt);
   }
 
   get #pending(): number {
     return this.#waiting + this.#flying;
   }
 }
-
-const UNKEPT: Omit<Circuit, "key"> = {
-  state: "closed",
-  failureCount: 0,
-  successCount: 0,
-  lastFailureTime: 0,
-  lastStateChange: 0,
-  version: 0,
-  probeCount: 0,
-  probeExpiresAt: 0,
-  forced: undefined,
-  readAt: 0,
-};

@@ -1,17 +1,19 @@
-import type {
-  Admission,
-  Circuit,
-  Circuits,
-  Deferred,
-  Force,
-  Refreshed,
-  Round,
+import {
+  type Admission,
+  type Circuit,
+  type Circuits,
+  type Deferred,
+  type Force,
+  type Refreshed,
+  type Round,
+  UNKEPT,
 } from "../circuit.ts";
 import { forcedAt, isCounted, isRoundDue, vacantProbes } from "../half_open.ts";
 import { compareKeys } from "../key.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
+import { keepLast } from "./keep_last.ts";
 
 interface Kept extends Omit<Circuit, "key" | "readAt"> {
   /** When anything was last recorded, moved or forced. */
@@ -189,29 +191,11 @@ export class MemoryCircuits implements Circuits {
   }
 
   #keep(key: string): Kept {
-    return this.#find(key) ?? this.#add(key, {
-      state: "closed",
-      failureCount: 0,
-      successCount: 0,
-      lastFailureTime: 0,
-      lastStateChange: 0,
-      version: 0,
-      probeCount: 0,
-      probeExpiresAt: 0,
-      forced: undefined,
-      recentFailures: [],
-      updatedAt: 0,
-    });
+    return this.#find(key) ?? this.#add(key, { ...UNKEPT, recentFailures: [], updatedAt: 0 });
   }
 
   #add(key: string, kept: Kept): Kept {
-    this.#kept.set(key, kept);
-    if (this.#kept.size > (this.#bounds?.capacity ?? Infinity)) {
-      for (const oldest of this.#kept.keys()) {
-        this.#kept.delete(oldest);
-        break;
-      }
-    }
+    keepLast(this.#kept, key, kept, this.#bounds?.capacity ?? Infinity);
     return kept;
   }
 

@@ -11,7 +11,7 @@ import type {
 import { CircuitBreakerStoreError, isCircuitBreakerStoreError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitState } from "../types.ts";
-import type { Clocks, Known } from "./known.ts";
+import type { Asked, Clocks, Known } from "./known.ts";
 import { KnownCircuits } from "./known_circuits.ts";
 
 /** Circuits that nobody asked for in so many refreshes are not refreshed any more. */
@@ -100,8 +100,7 @@ export class Replica implements Circuits {
   async claim(key: string, begunAt: number): Promise<Admission | undefined> {
     const asked = this.#known.ask();
     const admission = await this.#origin.claim(key, begunAt);
-    if (this.#origin.isOut) this.#known.forget(key);
-    else this.#known.learnWritten(key, admission?.circuit, asked);
+    this.#learnWritten(key, admission?.circuit, asked);
     return admission;
   }
 
@@ -213,13 +212,19 @@ export class Replica implements Circuits {
   ): Promise<Answer> {
     const asked = this.#known.ask();
     const circuit = await answer;
+    const known = this.#learnWritten(key, circuit, asked);
+    return circuit && known ? known.including(circuit) as Answer : circuit;
+  }
+
+  /** What is answered while the origin is out is not the database's, and not to be known. */
+  #learnWritten(key: string, circuit: Circuit | undefined, asked: Asked): Known | undefined {
     if (this.#origin.isOut) {
       this.#known.forget(key);
-      return circuit;
+      return undefined;
     }
     const known = this.#known.learnWritten(key, circuit, asked);
     this.#schedule();
-    return circuit && known ? known.including(circuit) as Answer : circuit;
+    return known;
   }
 
   #schedule(): void {

@@ -1,12 +1,13 @@
-import type {
-  Admission,
-  Circuit,
-  Deferred,
-  Force,
-  Histories,
-  Refreshed,
-  RememberingCircuits,
-  Round,
+import {
+  type Admission,
+  type Circuit,
+  counted,
+  type Deferred,
+  type Force,
+  type Histories,
+  type Refreshed,
+  type RememberingCircuits,
+  type Round,
 } from "../circuit.ts";
 import { within } from "../deadline.ts";
 import { isStoreTimeoutError } from "../errors.ts";
@@ -264,24 +265,6 @@ export class Batch implements RememberingCircuits {
       throw error;
     }
   }
-}
-
-/** The circuit as it was after one call among those that a statement counted. */
-function counted(circuit: Circuit, failureCount: number, successCount: number): Circuit {
-  // A copy by hand: this runs for every call, and a spread of so many fields is slow.
-  return {
-    key: circuit.key,
-    state: circuit.state,
-    failureCount,
-    successCount,
-    lastFailureTime: circuit.lastFailureTime,
-    lastStateChange: circuit.lastStateChange,
-    version: circuit.version,
-    probeCount: circuit.probeCount,
-    probeExpiresAt: circuit.probeExpiresAt,
-    forced: circuit.forced,
-    readAt: circuit.readAt,
-  };
 }
 
 /** A counter as it was before the last calls were counted; one that is full was full before. */

@@ -83,7 +83,7 @@ export function refreshStatement(context: StatementContext): string {
   update ${table.quoted} as c set
     success_count = case
       when c.version = held.version or c.version = held.version + 1 and c.state <> 'half-open'
-        then least(least(c.success_count, ${MAX_COUNT}) + held.successes, ${MAX_COUNT})
+        then ${saturated("success_count", "held.successes")}
       else c.success_count end,
     updated_at = ${now}
   from held where c.key = held.key and ${BY_INDEX}
@@ -100,7 +100,7 @@ select circuit, 1 as counted from counted
 union all
 select circuit, 1 from made
 union all
-${readStatement(context).replace(" as circuit", ", 0")}`;
+select circuit, 0 from (${readStatement(context)}) as read`;
 }
 
 function insertCounts({ table, rules }: StatementContext): string {
@@ -132,8 +132,8 @@ function addCounts({ rules, now }: StatementContext): string {
 }
 
 // The inner bound is for a counter that somebody else set beyond ours: adding to 2^63 - 1 fails.
-function saturated(counter: string): string {
-  return `least(least(c.${counter}, ${MAX_COUNT}) + excluded.${counter}, ${MAX_COUNT})`;
+function saturated(counter: string, added: string = `excluded.${counter}`): string {
+  return `least(least(c.${counter}, ${MAX_COUNT}) + ${added}, ${MAX_COUNT})`;
 }
 
 /** The failures that a row remembers: those of the window, the newest first to stay. */

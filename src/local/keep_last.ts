@@ -1,0 +1,15 @@
+/** Puts an entry last in a map, and drops the first one where that makes more than so many. */
+export function keepLast<Key, Value>(
+  map: Map<Key, Value>,
+  key: Key,
+  value: Value,
+  capacity: number,
+): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= capacity) return;
+  for (const first of map.keys()) {
+    map.delete(first);
+    return;
+  }
+}
