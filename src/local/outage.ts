@@ -42,6 +42,8 @@ export class OutageGuard implements RememberingCircuits {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Checks since a call last succeeded: an outage that comes back at once is asked less often. */
   #checks = 0;
+  /** When the last outage ended, on the clock of `performance.now()`. */
+  #endedAt = -Infinity;
   #isEnded = false;
 
   constructor({ fallback, onOutageChange }: OutageOptions) {
@@ -137,10 +139,16 @@ export class OutageGuard implements RememberingCircuits {
     this.#timer = undefined;
   }
 
-  /** Told of each statement by whoever sends them: the error that it ended in, if it did. */
-  readonly onOutcome = (error: unknown): void => {
+  /**
+   * Told of each statement by whoever sends them: the error that it ended in, if it did, and when it
+   * was begun. One that hangs since before the last outage is part of it, and begins no other.
+   */
+  readonly onOutcome = (error: unknown, begunAt?: number): void => {
     if (error === undefined) this.#checks = 0;
-    else if (isOutage(error) && this.#cause === undefined) this.#begin(error);
+    else if (this.#cause !== undefined || !isOutage(error)) return;
+    else if (!isStoreTimeoutError(error) || (begunAt ?? Infinity) > this.#endedAt) {
+      this.#begin(error);
+    }
   };
 
   /** A call for one circuit, which is remembered for the next outage. */
@@ -222,6 +230,7 @@ export class OutageGuard implements RememberingCircuits {
     }
     if (this.#isEnded) return;
     this.#cause = undefined;
+    this.#endedAt = performance.now();
     this.#fallback?.end();
     this.#report({ isOut: false });
   }

@@ -14,7 +14,7 @@ import { isStoreTimeoutError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable, Claimed, Tally } from "./circuit_table.ts";
-import { Lane, type LaneLimits, type Seats } from "./lane.ts";
+import { Lane, type LaneLimits, type OnOutcome, type Seats } from "./lane.ts";
 
 /** Keys in one statement: enough to share it, few enough that it is over soon. */
 const KEYS = 500;
@@ -31,8 +31,8 @@ export interface BatchOptions {
   timeoutMs: number;
   /** About how many circuits the table may hold. */
   maxCircuits: number | undefined;
-  /** Told of each statement: the error with which it failed or was given up, or that it did not. */
-  onOutcome: (error: unknown) => void;
+  /** Told of each statement. */
+  onOutcome: OnOutcome;
 }
 
 /**
@@ -47,7 +47,7 @@ export class Batch implements RememberingCircuits {
   readonly #table: CircuitTable;
   readonly #timeoutMs: number;
   readonly #maxCircuits: number | undefined;
-  readonly #onOutcome: (error: unknown) => void;
+  readonly #onOutcome: OnOutcome;
   /** Circuits added since the table was last trimmed. */
   #added = 0;
   #isTrimming = false;
@@ -254,14 +254,14 @@ export class Batch implements RememberingCircuits {
   async #alone<Answer>(
     action: string,
     work: Promise<Answer>,
-    begunAt?: number,
+    begunAt: number = performance.now(),
   ): Promise<Answer> {
     try {
       const answer = await within(this.#timeoutMs, action, work, begunAt);
       this.#onOutcome(undefined);
       return answer;
     } catch (error) {
-      this.#onOutcome(error);
+      this.#onOutcome(error, begunAt);
       throw error;
     }
   }

@@ -54,9 +54,15 @@ export interface LaneLimits {
   waiting: number;
   /** How long a call waits for its answer, in milliseconds. */
   timeoutMs: number;
-  /** Told of each statement: the error with which it failed or was given up, or that it did not. */
-  onOutcome: (error: unknown) => void;
+  /** Told of each statement. */
+  onOutcome: OnOutcome;
 }
+
+/**
+ * Told of a statement: the error with which it failed or was given up, or that it did not, and, where
+ * it was given up, when it was begun on the clock of `performance.now()`.
+ */
+export type OnOutcome = (error: unknown, begunAt?: number) => void;
 
 /** Cheaper than `queueMicrotask`, which some runtimes wrap. */
 const DEPARTURE = Promise.resolve();
@@ -192,15 +198,15 @@ export class Lane<Answer extends { key: string }> {
       `Cannot wait for the database: no answer in ${timeoutMs} ms`,
     );
     const now = performance.now();
-    let isLate = false;
+    let begunAt: number | undefined;
     for (const seat of this.#unanswered) {
       if (seat.deadline - now > 0.5) break;
       if (!this.#settle(seat)) continue;
-      isLate = true;
+      begunAt = seat.deadline - timeoutMs;
       if (seat.trip === undefined) this.#gathering.delete(seat.key);
       seat.reject(late);
     }
-    if (isLate) this.#limits.onOutcome(late);
+    if (begunAt !== undefined) this.#limits.onOutcome(late, begunAt);
     this.#tidy();
     this.#depart();
   }

@@ -80,7 +80,13 @@ testScenarios({
       await stage.migrate();
     },
     expects: ["StoreUnavailableError"],
-    allows: ["StoreUnavailableError 57P01", "StoreUnavailableError 3D000", "SchemaError 42P01"],
+    allows: [
+      "StoreUnavailableError 57P01",
+      "StoreUnavailableError 3D000",
+      "SchemaError 42P01",
+      // Whoever connects while the database is being dropped may wait for too long.
+      "StoreTimeoutError",
+    ],
     outages: [1, 2],
     keepsCounts: false,
   },

@@ -152,6 +152,31 @@ for (const driver of DRIVERS) {
     }
   });
 
+  Deno.test(`what hangs since before an outage on ${driver} begins no other`, async () => {
+    await using site = await openSite(driver, 6);
+    const { store, events, noticed } = site.open();
+    await store.recordFailure("api");
+    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = site.sql.begin(async (sql) => {
+      await sql`select from stoma_circuit_breakers for update`;
+      locked.resolve();
+      await release.promise;
+    });
+    await locked.promise;
+    // The others are on their way when the first gives up; between them a check finds all well.
+    const calls = [() => store.recordFailure("api"), ...["closed", "open", "half-open"] as const]
+      .map(async (call, index) => {
+        await last(index * 50);
+        await (typeof call === "string" ? store.transition("api", call) : call());
+      });
+    await Promise.all(calls.map((call) => assertRejects(() => call)));
+    await noticed(2);
+    release.resolve();
+    await holding;
+    assertEquals(events.map(({ isOut }) => isOut), [true, false]);
+    await store.recordFailure("api");
+  });
+
   for (const network of ["refuse", "hang"] as const) {
     Deno.test(`one check at a time on ${driver}, network: ${network}`, async () => {
       await using site = await openSite(driver);
