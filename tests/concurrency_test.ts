@@ -45,6 +45,40 @@ Deno.test("the first insert of a circuit is raced by every instance, again and a
   assertEquals(counts, keys.map(() => [1, 2]));
 });
 
+Deno.test("successes count exactly, alone or not, whoever removes the circuit between", async () => {
+  await using two = await openTwo();
+  const [store, other] = two.stores as [PostgresCircuitBreakerStore, PostgresCircuitBreakerStore];
+  const count = async (calls: number) => {
+    const snapshots = await Promise.all(oneTo(calls).map(() => store.recordSuccess("api")));
+    return ascending(snapshots.map((each) => each.successCount));
+  };
+  assertEquals(await count(1), [1]);
+  assertEquals(await count(1), [2]);
+  assertEquals(await count(3), [3, 4, 5]);
+  assertEquals((await other.recordSuccess("api")).successCount, 6);
+  assertEquals(await count(1), [7]);
+  for (const calls of [1, 3, 1]) {
+    await other.reset("api");
+    assertEquals(await count(calls), oneTo(calls));
+    assertEquals((await other.getState("api")).successCount, calls);
+  }
+});
+
+Deno.test("a success that waits for a row which is removed meanwhile begins another", async () => {
+  await using two = await openTwo();
+  await using holder = await openPostgresJs(two.url, { max: 1 });
+  await Promise.all(two.stores.map((store) => store.recordSuccess("api")));
+  let waiting: Promise<CircuitBreakerSnapshot>[] = [];
+  await holder.raw.begin(async (sql) => {
+    await sql`delete from stoma_circuit_breakers`;
+    waiting = two.stores.map((store) => store.recordSuccess("api"));
+    await using watcher = await openPostgresJs(two.url, { max: 1 });
+    while (await blocked(watcher.client) < 2);
+  });
+  const snapshots = await Promise.all(waiting);
+  assertEquals(ascending(snapshots.map((each) => each.successCount)), [1, 2]);
+});
+
 Deno.test("many circuits of two instances stay apart", async () => {
   await using two = await openTwo();
   const keys = oneTo(30).map((index) => `circuit ${index}`);

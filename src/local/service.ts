@@ -45,7 +45,7 @@ export class CircuitService {
     assertKey("read circuit", key);
     const form = storedKey(key);
     const stored = typeof form === "string" ? form : await form;
-    const begunAt = performance.now();
+    const begunAt = this.#rules.probing === undefined ? 0 : performance.now();
     const circuit = await this.#circuits.read(stored);
     if (circuit === undefined || circuit.state === "closed" && circuit.forced === undefined) {
       return this.#snapshot(circuit);

@@ -14,7 +14,7 @@ import { isStoreTimeoutError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable, Claimed, Tally } from "./circuit_table.ts";
-import { Lane, type LaneLimits, type OnOutcome, type Seats } from "./lane.ts";
+import { Lane, type LaneLimits, type OnOutcome } from "./lane.ts";
 
 /** Keys in one statement: enough to share it, few enough that it is over soon. */
 const KEYS = 500;
@@ -70,14 +70,14 @@ export class Batch implements RememberingCircuits {
       timeoutMs,
       onOutcome,
     };
-    this.#reads = new Lane((seats) => table.read([...seats.keys()]), limits);
-    this.#records = new Lane((seats) => this.#record(talliesOf(seats)), limits);
+    this.#reads = new Lane((seats) => table.read(seats.map(({ key }) => key)), limits);
+    this.#records = new Lane((seats) => this.#record(seats), limits);
     this.#claims = new Lane(
-      (seats) => table.claim(Array.from(seats, ([key, { callers }]) => ({ key, wanted: callers }))),
+      (seats) => table.claim(seats.map(({ key, callers }) => ({ key, wanted: callers }))),
       limits,
     );
     const movesTo = (to: CircuitState) =>
-      new Lane<Circuit>((seats) => table.transition([...seats.keys()], to), limits);
+      new Lane<Circuit>((seats) => table.transition(seats.map(({ key }) => key), to), limits);
     this.#moves = {
       closed: movesTo("closed"),
       open: movesTo("open"),
@@ -113,7 +113,7 @@ export class Batch implements RememberingCircuits {
     });
   }
 
-  #record(tallies: Tally[]): Promise<Circuit[]> {
+  #record(tallies: readonly Tally[]): Promise<Circuit[]> {
     const maxCircuits = this.#maxCircuits;
     const recorded = this.#table.record(tallies);
     return maxCircuits === undefined ? recorded : recorded.then((circuits) => {
@@ -123,7 +123,7 @@ export class Batch implements RememberingCircuits {
   }
 
   /** Trims the table in the background when this instance alone has made it grow by a tenth. */
-  #watchGrowth(tallies: Tally[], circuits: Circuit[], maxCircuits: number): void {
+  #watchGrowth(tallies: readonly Tally[], circuits: Circuit[], maxCircuits: number): void {
     const byKey = new Map(circuits.map((circuit) => [circuit.key, circuit]));
     for (const { key, failures, successes } of tallies) {
       const circuit = byKey.get(key);
@@ -270,8 +270,4 @@ export class Batch implements RememberingCircuits {
 /** A counter as it was before the last calls were counted; one that is full was full before. */
 function before(count: number, calls: number): number {
   return count === MAX_COUNT ? MAX_COUNT : count - calls;
-}
-
-function talliesOf(seats: Seats<Circuit>): Tally[] {
-  return Array.from(seats, ([key, { failures, successes }]) => ({ key, failures, successes }));
 }

@@ -1,32 +1,26 @@
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
-import type {
-  Circuit,
-  Deferred,
-  Force,
-  ForcedState,
-  Histories,
-  Refreshed,
-  Round,
-} from "../circuit.ts";
+import type { Circuit, Deferred, Force, Histories, Refreshed, Round } from "../circuit.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitRules } from "../options.ts";
-import { type CircuitState, MAX_COUNT, type PostgresClient } from "../types.ts";
+import type { CircuitState, PostgresClient } from "../types.ts";
 import { pruneStatement, trimStatement } from "./cleanup_statements.ts";
 import { execute, type Execution, type Row } from "./executor.ts";
 import { historyStatement, toHistories } from "./history.ts";
 import type { TableName } from "./identifier.ts";
 import {
+  addSuccessesStatement,
   checkStatement,
   listStatement,
   readOneStatement,
   readStatement,
   recordOneStatement,
   recordStatement,
-  recordSuccessStatement,
+  recordSuccessesStatement,
   refreshStatement,
   resetStatement,
 } from "./statements.ts";
-import { StatementContext, unpack } from "./sql_parts.ts";
+import { toCircuit } from "./packed_circuit.ts";
+import { StatementContext } from "./sql_parts.ts";
 import { textArray } from "./text_array.ts";
 import {
   claimStatement,
@@ -65,11 +59,16 @@ export interface CircuitTableOptions {
   onTime: (sent: number, server: number, received: number) => void;
 }
 
+/** How many circuits are remembered to have a row. */
+const MAX_SEEN = 1000;
+
 /** The circuits of one table: each method is one statement, for one circuit or for many. */
 export class CircuitTable {
   readonly #execution: Execution;
   readonly #options: CircuitTableOptions;
   readonly #text: ReturnType<typeof statementsOf>;
+  /** Circuits that had a row when successes were last recorded for them alone. */
+  readonly #seen = new Set<string>();
 
   constructor(client: PostgresClient, table: TableName, options: CircuitTableOptions) {
     this.#execution = { client, table, timeoutMs: options.timeoutMs };
@@ -94,9 +93,31 @@ export class CircuitTable {
       ]);
     }
     const { key, failures, successes } = tallies[0]!;
-    return failures === 0
-      ? this.#run("record success", this.#text.recordSuccess, [key, `${successes}`], key)
-      : this.#run("record result", this.#text.recordOne, [key, `${failures}`, `${successes}`], key);
+    if (failures > 0) {
+      const params = [key, `${failures}`, `${successes}`];
+      return this.#run("record result", this.#text.recordOne, params, key);
+    }
+    return this.#seen.has(key)
+      ? this.#addSuccesses(key, successes)
+      : this.#recordSuccesses(key, successes);
+  }
+
+  /** Adds to a row that is most probably there. */
+  async #addSuccesses(key: string, successes: number): Promise<Circuit[]> {
+    const { addSuccess, addSuccesses } = this.#text;
+    const circuits =
+      await (successes === 1
+        ? this.#run("record success", addSuccess, [key], key)
+        : this.#run("record successes", addSuccesses, [key, `${successes}`], key));
+    return circuits.length > 0 ? circuits : this.#recordSuccesses(key, successes);
+  }
+
+  async #recordSuccesses(key: string, successes: number): Promise<Circuit[]> {
+    const params = [key, `${successes}`];
+    const circuits = await this.#run("record successes", this.#text.recordSuccesses, params, key);
+    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
+    this.#seen.add(key);
+    return circuits;
   }
 
   /** Reads circuits and counts successes of others; no key may stand twice. */
@@ -112,10 +133,15 @@ export class CircuitTable {
       textArray(deferred.map(({ successes }) => successes)),
       textArray(deferred.map(({ version }) => version)),
     ];
-    return this.#run("refresh circuits", this.#text.refresh, params, undefined, (row) => ({
-      ...toCircuit(row),
-      isCounted: Number(row.counted) === 1,
-    }));
+    const sent = Date.now();
+    return this.#query("refresh circuits", this.#text.refresh, params, (rows) => {
+      const circuits = rows.map((row) => ({
+        ...toCircuit(row),
+        isCounted: Number(row.counted) === 1,
+      }));
+      this.#observe(sent, circuits[0]);
+      return circuits;
+    });
   }
 
   /** Moves circuits to a state; no key may stand twice. Closing one without a row returns none. */
@@ -204,22 +230,22 @@ export class CircuitTable {
     });
   }
 
-  /** Runs a statement that returns circuits, and learns from what it says of the clock. */
-  #run<Result extends Circuit = Circuit>(
-    action: string,
-    text: string,
-    params: unknown[],
-    key?: string,
-    receive: (row: Row) => Result = (row) => toCircuit(row, key) as Result,
-  ): Promise<Result[]> {
+  /** Runs a statement that returns circuits, with their keys where it is not for a lone one. */
+  #run(action: string, text: string, params: unknown[], lone?: string): Promise<Circuit[]> {
     const sent = Date.now();
     return this.#query(action, text, params, (rows) => {
-      const circuits = rows.map(receive);
-      if (this.#options.now === undefined && circuits.length > 0) {
-        this.#options.onTime(sent, circuits[0]!.readAt, Date.now());
-      }
+      const circuits: Circuit[] = [];
+      // By index: a driver's rows can be an array of a kind of its own, which is slow to go through.
+      for (let i = 0; i < rows.length; i++) circuits.push(toCircuit(rows[i]!, lone));
+      this.#observe(sent, circuits[0]);
       return circuits;
     });
+  }
+
+  /** Learns from what a statement says of the server's clock. */
+  #observe(sent: number, circuit: Circuit | undefined): void {
+    if (this.#options.now !== undefined || circuit === undefined) return;
+    this.#options.onTime(sent, circuit.readAt, Date.now());
   }
 
   #query<Result>(
@@ -245,7 +271,9 @@ function statementsOf(table: TableName, { now, rules, durability }: CircuitTable
     readOne: readOneStatement(context),
     record: recordStatement(context),
     recordOne: recordOneStatement(context),
-    recordSuccess: recordSuccessStatement(context),
+    addSuccess: addSuccessesStatement(context, true),
+    addSuccesses: addSuccessesStatement(context, false),
+    recordSuccesses: recordSuccessesStatement(context),
     refresh: refreshStatement(context),
     transition: transitionStatement(context),
     claim: rules.probing === undefined ? undefined : claimStatement(context, rules.probing),
@@ -272,33 +300,4 @@ function readClock(now: () => number): number {
 
 function removedOf(rows: Row[]): number {
   return Number(rows[0]!.removed);
-}
-
-/** The one place in which a row becomes a circuit. A statement for one key does not return it. */
-function toCircuit(row: Row, lone?: string): Circuit {
-  const { fields, forced, key } = unpack(String(row.circuit));
-  return {
-    key: lone ?? key,
-    state: fields[0] === "t" ? "open" : fields[1] === "t" ? "half-open" : "closed",
-    failureCount: Math.min(Number(fields[3]), MAX_COUNT),
-    successCount: Math.min(Number(fields[4]), MAX_COUNT),
-    lastFailureTime: Number(fields[5]),
-    lastStateChange: Number(fields[6]),
-    version: Number(fields[7]),
-    // Not read where nobody asks.
-    probeCount: Number(fields[8] || 0),
-    probeExpiresAt: Number(fields[9] ?? 0),
-    forced: forced === undefined ? undefined : toForced(forced),
-    readAt: Number(fields[2]),
-  };
-}
-
-function toForced(json: string): ForcedState {
-  const { forced_state, forced_at, forced_until, forced_reason } = JSON.parse(json);
-  return {
-    state: forced_state,
-    at: forced_at,
-    until: forced_until ?? undefined,
-    reason: forced_reason ?? undefined,
-  };
 }

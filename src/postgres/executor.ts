@@ -46,24 +46,40 @@ export interface Execution {
  * every other error is reported, because a statement whose fate is unknown must not count twice.
  */
 export function execute<Result>(
-  { client, table, timeoutMs }: Execution,
+  execution: Execution,
   action: string,
   text: string,
   params: unknown[],
   receive: (rows: Row[]) => Result,
 ): Promise<Result> {
-  const end = performance.now() + timeoutMs;
-  let attempts = 0;
-  const run = (): Promise<Result> =>
-    send(client, text, params).then(({ rows }) => receive(rows), retry);
-  const retry = async (error: unknown): Promise<Result> => {
-    if (performance.now() >= end || !ROLLED_BACK.includes(sqlStateOf(error))) {
-      throw storeError(error, table, action);
+  const begunAt = performance.now();
+  return send(execution.client, text, params).then(
+    ({ rows }) => receive(rows),
+    async (error) => receive(await insist(execution, action, text, params, begunAt, error)),
+  );
+}
+
+async function insist(
+  { client, table, timeoutMs }: Execution,
+  action: string,
+  text: string,
+  params: unknown[],
+  begunAt: number,
+  error: unknown,
+): Promise<Row[]> {
+  let reason = error;
+  for (let attempt = 1;; attempt++) {
+    const isLate = performance.now() >= begunAt + timeoutMs;
+    if (isLate || !ROLLED_BACK.includes(sqlStateOf(reason))) {
+      throw storeError(reason, table, action);
     }
-    await pause(Math.random() * Math.min(2 ** ++attempts, MAX_PAUSE_MS));
-    return await run();
-  };
-  return run();
+    await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE_MS));
+    try {
+      return (await client.query(text, params)).rows;
+    } catch (again) {
+      reason = again;
+    }
+  }
 }
 
 /** A client that throws instead of rejecting is taken as one that rejects. */

@@ -31,18 +31,19 @@ export class Seat<Answer> {
   }
 }
 
-/** The seats of one statement, by key. */
-export type Seats<Answer> = ReadonlyMap<string, Seat<Answer>>;
-
 /** One statement in flight. */
 export interface Trip<Answer> {
-  readonly seats: Seats<Answer>;
+  readonly seats: readonly Seat<Answer>[];
+  /** The seats by key, where there is more than one. */
+  readonly places: Places<Answer> | undefined;
   /** Seats that still wait for the answer; without any, the statement is abandoned. */
   waiting: number;
 }
 
-/** Sends one statement for the keys that gathered; answers carry their key. */
-export type Send<Answer> = (seats: Seats<Answer>) => Promise<Answer[]>;
+type Places<Answer> = Map<string, Seat<Answer>>;
+
+/** Sends one statement for the keys that gathered, one seat for each; answers carry their key. */
+export type Send<Answer> = (seats: readonly Seat<Answer>[]) => Promise<Answer[]>;
 
 /** How a lane is bounded. */
 export interface LaneLimits {
@@ -76,7 +77,9 @@ const DEPARTURE = Promise.resolve();
 export class Lane<Answer extends { key: string }> {
   readonly #send: Send<Answer>;
   readonly #limits: LaneLimits;
-  #gathering = new Map<string, Seat<Answer>>();
+  #gathering: Seat<Answer>[] = [];
+  /** The gathering seats by key, where there is more than one: most of the time, there is not. */
+  #places: Places<Answer> | undefined;
   /** Seats without an answer, in the order of their deadlines; some at the front may have one. */
   #unanswered: Seat<Answer>[] = [];
   readonly #timer = new IdleTimer(() => this.#waitOnceMore());
@@ -98,13 +101,7 @@ export class Lane<Answer extends { key: string }> {
         `Cannot accept call: ${this.#calls} calls already wait for the database`,
       );
     }
-    let seat = this.#gathering.get(key);
-    if (seat === undefined) {
-      seat = new Seat<Answer>(key, performance.now() + this.#limits.timeoutMs);
-      this.#gathering.set(key, seat);
-      this.#unanswered.push(seat);
-      if (!this.#isLastMoment) this.#timer.start(this.#limits.timeoutMs);
-    }
+    const seat = this.#find(key) ?? this.#add(key);
     seat.callers++;
     this.#calls++;
     if (!this.#isScheduled && this.#inFlight < this.#limits.statements) {
@@ -115,46 +112,59 @@ export class Lane<Answer extends { key: string }> {
     return seat;
   }
 
+  #find(key: string): Seat<Answer> | undefined {
+    if (this.#places !== undefined) return this.#places.get(key);
+    const first = this.#gathering[0];
+    return first?.key === key ? first : undefined;
+  }
+
+  #add(key: string): Seat<Answer> {
+    const seat = new Seat<Answer>(key, performance.now() + this.#limits.timeoutMs);
+    this.#gathering.push(seat);
+    if (this.#places !== undefined) this.#places.set(key, seat);
+    else if (this.#gathering.length > 1) this.#places = placesOf(this.#gathering);
+    this.#unanswered.push(seat);
+    if (!this.#isLastMoment) this.#timer.start(this.#limits.timeoutMs);
+    return seat;
+  }
+
   readonly #depart = (): void => {
     this.#isScheduled = false;
-    while (this.#gathering.size > 0 && this.#inFlight < this.#limits.statements) {
+    while (this.#gathering.length > 0 && this.#inFlight < this.#limits.statements) {
       this.#inFlight++;
       this.#travel(this.#take());
     }
   };
 
-  #take(): Map<string, Seat<Answer>> {
-    const gathered = this.#gathering;
-    if (gathered.size <= this.#limits.keys) {
-      this.#gathering = new Map();
-      return gathered;
+  #take(): Trip<Answer> {
+    let [seats, places] = [this.#gathering, this.#places];
+    if (seats.length <= this.#limits.keys) {
+      this.#gathering = [];
+      this.#places = undefined;
+    } else {
+      seats = this.#gathering.splice(0, this.#limits.keys);
+      for (const { key } of seats) this.#places!.delete(key);
+      places = placesOf(seats);
     }
-    const taken = new Map<string, Seat<Answer>>();
-    for (const [key, seat] of gathered) {
-      if (taken.size === this.#limits.keys) break;
-      taken.set(key, seat);
-      gathered.delete(key);
-    }
-    return taken;
+    return { seats, places, waiting: seats.length };
   }
 
-  #travel(seats: Map<string, Seat<Answer>>): void {
-    const trip = { seats, waiting: seats.size };
-    for (const seat of seats.values()) seat.trip = trip;
-    this.#send(seats).then(
+  #travel(trip: Trip<Answer>): void {
+    for (const seat of trip.seats) seat.trip = trip;
+    this.#send(trip.seats).then(
       (answers) => this.#arrive(trip, answers),
       (error) => this.#fail(trip, error),
     );
   }
 
-  #arrive({ seats }: Trip<Answer>, answers: Answer[]): void {
+  #arrive({ seats, places }: Trip<Answer>, answers: Answer[]): void {
     for (const answer of answers) {
-      const seat = seats.get(answer.key);
+      const seat = places === undefined ? seats[0] : places.get(answer.key);
       if (seat !== undefined && this.#settle(seat)) seat.resolve(answer);
     }
     // Whoever has no answer yet asked for a key without a row.
-    if (answers.length < seats.size) {
-      for (const seat of seats.values()) if (this.#settle(seat)) seat.resolve(undefined);
+    if (answers.length < seats.length) {
+      for (const seat of seats) if (this.#settle(seat)) seat.resolve(undefined);
     }
     this.#limits.onOutcome(undefined);
     this.#tidy();
@@ -163,7 +173,7 @@ export class Lane<Answer extends { key: string }> {
 
   #fail({ seats }: Trip<Answer>, error: unknown): void {
     let isAwaited = false;
-    for (const seat of seats.values()) {
+    for (const seat of seats) {
       if (!this.#settle(seat)) continue;
       seat.reject(error);
       isAwaited = true;
@@ -203,9 +213,10 @@ export class Lane<Answer extends { key: string }> {
       if (seat.deadline - now > 0.5) break;
       if (!this.#settle(seat)) continue;
       begunAt = seat.deadline - timeoutMs;
-      if (seat.trip === undefined) this.#gathering.delete(seat.key);
       seat.reject(late);
     }
+    this.#gathering = this.#gathering.filter(isUnsettled);
+    this.#places = placesOf(this.#gathering);
     if (begunAt !== undefined) this.#limits.onOutcome(late, begunAt);
     this.#tidy();
     this.#depart();
@@ -215,7 +226,7 @@ export class Lane<Answer extends { key: string }> {
   #tidy(): void {
     const first = this.#unanswered.findIndex(isUnsettled);
     if (first === -1) {
-      if (this.#unanswered.length > 0) this.#unanswered = [];
+      this.#unanswered.length = 0;
       this.#timer.rest();
     } else if (!this.#isLastMoment) {
       if (first > 0) this.#unanswered = this.#unanswered.slice(first);
@@ -226,4 +237,8 @@ export class Lane<Answer extends { key: string }> {
 
 function isUnsettled(seat: { isSettled: boolean }): boolean {
   return !seat.isSettled;
+}
+
+function placesOf<Answer>(seats: readonly Seat<Answer>[]): Places<Answer> | undefined {
+  return seats.length > 1 ? new Map(seats.map((seat) => [seat.key, seat])) : undefined;
 }

@@ -43,43 +43,6 @@ export class StatementContext {
 }
 
 /**
- * What every statement returns of a circuit, as one text: what a driver does for a column costs more
- * than what this library does for all of them, and a text comes back the same from every driver.
- * Fields with commas between, then the row as JSON where an operator forced something.
- * {@linkcode unpack} takes it apart.
- */
-export function columns(context: StatementContext, now: string = context.now): string {
-  return `${packed(context, now)} as circuit`;
-}
-
-/** The same where many circuits may come back: the key follows in a line of its own. */
-export function keyedColumns(context: StatementContext, now: string = context.now): string {
-  return `${packed(context, now)} || e'\\n' || c.key as circuit`;
-}
-
-function packed({ rules }: StatementContext, now: string): string {
-  const failures = rules.failureWindowMs === undefined
-    ? "c.failure_count"
-    : recentFailures(rules.failureWindowMs, now);
-  const probing = rules.probing === undefined ? "" : ", c.probe_count, c.probe_expires_at";
-  return `concat_ws(',', c.state = 'open', c.state = 'half-open', ${now}, ${failures},
-c.success_count, c.last_failure_time, c.last_state_change, c.version${probing},
-case when c.forced_state is not null then to_json(c) end)`;
-}
-
-/** A circuit's text in its parts: fields, JSON of what was forced, and key where there is one. */
-export function unpack(circuit: string): { fields: string[]; forced?: string; key: string } {
-  // JSON has no line feed and the fields have no brace: what a key has does not matter.
-  const end = circuit.indexOf("\n");
-  const key = end === -1 ? "" : circuit.slice(end + 1);
-  const line = end === -1 ? circuit : circuit.slice(0, end);
-  const brace = line.indexOf("{");
-  return brace === -1
-    ? { fields: line.split(","), forced: undefined, key }
-    : { fields: line.slice(0, brace).split(","), forced: line.slice(brace), key };
-}
-
-/**
  * A condition that is always true and never evaluated, for the planner alone. A statement may be
  * planned once, while the table is small enough to be read whole, and be run with that plan when
  * random keys have filled it. Rows that seem expensive to look at make the index the better choice
@@ -90,7 +53,7 @@ export const BY_INDEX: string = `case when c.version < 0
   else true end`;
 
 /** The failures of the window. A time ahead by more than it was stamped before a clock was set back. */
-function recentFailures(windowMs: number, now: string): string {
+export function recentFailures(windowMs: number, now: string): string {
   return `(
     select count(*) from unnest(c.recent_failures) as failure (at), (select ${now} as now) clock
     where abs(now - at) < ${windowMs}

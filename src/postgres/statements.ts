@@ -7,13 +7,8 @@
 
 import { MAX_COUNT } from "../types.ts";
 import type { TableName } from "./identifier.ts";
-import {
-  BY_INDEX,
-  columns,
-  effectiveState,
-  keyedColumns,
-  type StatementContext,
-} from "./sql_parts.ts";
+import { columns, keyedColumns } from "./packed_circuit.ts";
+import { BY_INDEX, effectiveState, type StatementContext } from "./sql_parts.ts";
 
 /** Parameters: keys. Returns a row for each key that has one. */
 export function readStatement(context: StatementContext): string {
@@ -54,12 +49,25 @@ ${addCounts(context)}
 returning ${columns(context)}${context.relaxation}`;
 }
 
-/** Parameters: the key, successes to add. The form for what a healthy gateway does all day. */
-export function recordSuccessStatement(context: StatementContext): string {
+/** Parameters: the key, successes to add. The form for a lone key without failures. */
+export function recordSuccessesStatement(context: StatementContext): string {
   return `insert into ${context.table.quoted} as c (key, success_count, updated_at)
 values (${context.param(0)}, ${context.param(1)}::bigint, ${context.now})
 on conflict (key) do update set
   success_count = ${saturated("success_count")}, updated_at = excluded.updated_at
+returning ${columns(context, "c.updated_at")}${context.relaxation}`;
+}
+
+/**
+ * Parameters: the key, and successes to add unless it `isOne`. Returns nothing for a key without
+ * a row. What a healthy gateway does all day: an insert that finds its row there costs the server
+ * more, and so does a driver's look at a second parameter.
+ */
+export function addSuccessesStatement(context: StatementContext, isOne: boolean): string {
+  const successes = isOne ? "1" : `${context.param(1)}::bigint`;
+  return `update ${context.table.quoted} as c set
+  success_count = ${saturated("success_count", successes)}, updated_at = ${context.now}
+where key = ${context.param(0)}
 returning ${columns(context, "c.updated_at")}${context.relaxation}`;
 }
 

@@ -5,12 +5,11 @@
  */
 
 import type { ProbingRules } from "../options.ts";
+import { columns, keyedColumns } from "./packed_circuit.ts";
 import {
   BY_INDEX,
-  columns,
   decidingFailures,
   isForced,
-  keyedColumns,
   type StatementContext,
   storedState,
 } from "./sql_parts.ts";

@@ -12,7 +12,7 @@ function laneOf(limits: Partial<LaneLimits> = {}) {
   const sent: { keys: string[]; end(): void; fail(reason: unknown): void }[] = [];
   const lane = new Lane<Answer>((seats) => {
     const { promise, resolve, reject } = Promise.withResolvers<Answer[]>();
-    const keys = [...seats.keys()];
+    const keys = seats.map(({ key }) => key);
     const statement = sent.length + 1;
     sent.push({
       keys,
