@@ -19,7 +19,7 @@ import {
   refreshStatement,
   resetStatement,
 } from "./statements.ts";
-import { toCircuit } from "./packed_circuit.ts";
+import { toCircuit, toCircuits } from "./packed_circuit.ts";
 import { StatementContext } from "./sql_parts.ts";
 import { textArray } from "./text_array.ts";
 import {
@@ -135,10 +135,10 @@ export class CircuitTable {
     ];
     const sent = Date.now();
     return this.#query("refresh circuits", this.#text.refresh, params, (rows) => {
-      const circuits = rows.map((row) => ({
-        ...toCircuit(row),
-        isCounted: Number(row.counted) === 1,
-      }));
+      const circuits = rows.flatMap((row) => {
+        const isCounted = Number(row.counted) === 1;
+        return toCircuits([row]).map((circuit) => ({ ...circuit, isCounted }));
+      });
       this.#observe(sent, circuits[0]);
       return circuits;
     });
@@ -234,9 +234,7 @@ export class CircuitTable {
   #run(action: string, text: string, params: unknown[], lone?: string): Promise<Circuit[]> {
     const sent = Date.now();
     return this.#query(action, text, params, (rows) => {
-      const circuits: Circuit[] = [];
-      // By index: a driver's rows can be an array of a kind of its own, which is slow to go through.
-      for (let i = 0; i < rows.length; i++) circuits.push(toCircuit(rows[i]!, lone));
+      const circuits = toCircuits(rows, lone);
       this.#observe(sent, circuits[0]);
       return circuits;
     });

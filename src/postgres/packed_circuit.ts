@@ -15,10 +15,16 @@ export function columns(context: StatementContext, now: string = context.now): s
   return `${packed(context, now)} as circuit`;
 }
 
-/** The same where many circuits may come back: the key follows in a line of its own. */
+/** The same where many circuits may come back: the key follows as JSON, in a line of its own. */
 export function keyedColumns(context: StatementContext, now: string = context.now): string {
-  return `${packed(context, now)} || e'\\n' || c.key as circuit`;
+  return `${packed(context, now)} || e'\\n' || to_json(c.key) as circuit`;
 }
+
+/**
+ * What a `circuit` column adds up to: all rows in one, because what a driver and the server do for a
+ * row costs more than the rest. Without any row it is null.
+ */
+export const TOGETHER = "string_agg(circuit, e'\\n') as circuit";
 
 function packed({ rules }: StatementContext, now: string): string {
   const failures = rules.failureWindowMs === undefined
@@ -30,7 +36,25 @@ c.success_count, c.last_failure_time, c.last_state_change, c.version${probing},
 case when c.forced_state is not null then to_json(c) end)`;
 }
 
-const COMMA = 44;
+/** The circuits of all rows, under the key that they were asked for alone or come with. */
+export function toCircuits(rows: Row[], lone?: string): Circuit[] {
+  const circuits: Circuit[] = [];
+  // By index: a driver's rows can be an array of a kind of its own, which is slow to go through.
+  for (let i = 0; i < rows.length; i++) {
+    const text = rows[i]!.circuit;
+    if (text === null) continue;
+    const reader = new Reader(String(text), lone);
+    while (!reader.isDone) circuits.push(reader.next());
+  }
+  return circuits;
+}
+
+/** The circuit of a row that has one, and says more of it in other columns. */
+export function toCircuit(row: Row): Circuit {
+  return new Reader(String(row.circuit), undefined).next();
+}
+
+const LINE_FEED = 10;
 const MINUS = 45;
 const ZERO = 48;
 const BRACE = 123;
@@ -40,50 +64,87 @@ const LETTER_T = 116;
 const numbers = new Float64Array(8);
 
 /**
- * The circuit of a row, under the key that it was asked for alone or comes with. It is read letter by
- * letter: this runs between every answer and its caller, and splitting the text took longer than all
- * the rest of this library.
+ * Reads packed circuits letter by letter: this runs between every answer and its caller, and to split
+ * the text took longer than all the rest of this library.
  */
-export function toCircuit(row: Row, lone?: string): Circuit {
-  const text = String(row.circuit);
-  const { length } = text;
-  // Not packed where nobody asks.
-  numbers[6] = numbers[7] = 0;
-  // Two letters come first, each with its comma.
-  let at = 4;
-  for (let field = 0, number = 0, sign = 1; at < length; at++) {
-    const digit = text.charCodeAt(at) - ZERO;
-    if (digit >= 0 && digit <= 9) {
-      number = number * 10 + digit;
-      if (at < length - 1) continue;
-    } else if (digit === MINUS - ZERO) {
-      sign = -1;
-      continue;
-    }
-    numbers[field++] = sign * number;
-    if (digit !== COMMA - ZERO) break;
-    number = 0;
-    sign = 1;
+class Reader {
+  readonly #text: string;
+  readonly #lone: string | undefined;
+  #at = 0;
+
+  constructor(text: string, lone: string | undefined) {
+    this.#text = text;
+    this.#lone = lone;
   }
-  // JSON has no line feed: what a key has does not matter.
-  const end = lone === undefined ? text.indexOf("\n", at) : length;
-  return {
-    key: lone ?? text.slice(end + 1),
-    state: text.charCodeAt(0) === LETTER_T
-      ? "open"
-      : text.charCodeAt(2) === LETTER_T
-      ? "half-open"
-      : "closed",
-    failureCount: Math.min(numbers[1]!, MAX_COUNT),
-    successCount: Math.min(numbers[2]!, MAX_COUNT),
-    lastFailureTime: numbers[3]!,
-    lastStateChange: numbers[4]!,
-    version: numbers[5]!,
-    probeCount: numbers[6]!,
-    probeExpiresAt: numbers[7]!,
-    forced: text.charCodeAt(at) === BRACE ? toForced(text.slice(at, end)) : undefined,
-    readAt: numbers[0]!,
-  };
+
+  get isDone(): boolean {
+    return this.#at >= this.#text.length;
+  }
+
+  next(): Circuit {
+    const text = this.#text;
+    const isOpen = text.charCodeAt(this.#at) === LETTER_T;
+    const isHalfOpen = text.charCodeAt(this.#at + 2) === LETTER_T;
+    // Each letter has its comma.
+    this.#at += 4;
+    this.#readNumbers();
+    const forced = text.charCodeAt(this.#at) === BRACE ? toForced(this.#readLine()) : undefined;
+    return {
+      key: this.#lone ?? this.#readKey(),
+      state: isOpen ? "open" : isHalfOpen ? "half-open" : "closed",
+      failureCount: Math.min(numbers[1]!, MAX_COUNT),
+      successCount: Math.min(numbers[2]!, MAX_COUNT),
+      lastFailureTime: numbers[3]!,
+      lastStateChange: numbers[4]!,
+      version: numbers[5]!,
+      probeCount: numbers[6]!,
+      probeExpiresAt: numbers[7]!,
+      forced,
+      readAt: numbers[0]!,
+    };
+  }
+
+  /** Goes on to what follows them: JSON, or what comes after the end of the line. */
+  #readNumbers(): void {
+    const text = this.#text;
+    const { length } = text;
+    // Not packed where nobody asks.
+    numbers[6] = numbers[7] = 0;
+    let at = this.#at;
+    for (let field = 0, number = 0, sign = 1;; at++) {
+      const letter = at < length ? text.charCodeAt(at) : LINE_FEED;
+      if (letter === MINUS) {
+        sign = -1;
+      } else if (letter >= ZERO && letter <= ZERO + 9) {
+        number = number * 10 + letter - ZERO;
+      } else if (letter === BRACE) {
+        break;
+      } else {
+        numbers[field++] = sign * number;
+        if (letter === LINE_FEED) {
+          at++;
+          break;
+        }
+        number = 0;
+        sign = 1;
+      }
+    }
+    this.#at = at;
+  }
+
+  /** JSON has no line feeds, whatever is in it. */
+  #readLine(): string {
+    const feed = this.#text.indexOf("\n", this.#at);
+    const end = feed === -1 ? this.#text.length : feed;
+    const line = this.#text.slice(this.#at, end);
+    this.#at = end + 1;
+    return line;
+  }
+
+  /** A string of its own: a slice would keep the texts of all circuits as long as one key is known. */
+  #readKey(): string {
+    return JSON.parse(this.#readLine());
+  }
 }
 
 function toForced(json: string): ForcedState {

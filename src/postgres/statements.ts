@@ -7,11 +7,15 @@
 
 import { MAX_COUNT } from "../types.ts";
 import type { TableName } from "./identifier.ts";
-import { columns, keyedColumns } from "./packed_circuit.ts";
+import { columns, keyedColumns, TOGETHER } from "./packed_circuit.ts";
 import { BY_INDEX, effectiveState, type StatementContext } from "./sql_parts.ts";
 
-/** Parameters: keys. Returns a row for each key that has one. */
+/** Parameters: keys. Returns the circuits that there are. */
 export function readStatement(context: StatementContext): string {
+  return `select ${TOGETHER} from (${readRows(context)}) as found`;
+}
+
+function readRows(context: StatementContext): string {
   return `select ${keyedColumns(context)}
 from ${context.table.quoted} c where key = any(${context.param(0)}::text[])
 and ${BY_INDEX}`;
@@ -26,7 +30,7 @@ from ${context.table.quoted} c where key = ${context.param(0)}`;
 /** Parameters: keys, failures and successes to add, key by key; no key twice. */
 export function recordStatement(context: StatementContext): string {
   const { now } = context;
-  return `${insertCounts(context)}
+  return `with written as (${insertCounts(context)}
 select key, failures, successes, ${failureTime(now, "failures")}, ${now}${
     failureTimes(context, "failures")
   }
@@ -35,7 +39,8 @@ from unnest(
 ) as call (key, failures, successes)
 order by key collate "C"
 ${addCounts(context)}
-returning ${keyedColumns(context)}${context.relaxation}`;
+returning ${keyedColumns(context)}${context.relaxation})
+select ${TOGETHER} from written`;
 }
 
 /** Parameters: the key, failures and successes to add. The form for a lone key. */
@@ -104,11 +109,13 @@ export function refreshStatement(context: StatementContext): string {
   on conflict (key) do nothing
   returning ${keyedColumns(context)}${context.relaxation}
 )
-select circuit, 1 as counted from counted
-union all
-select circuit, 1 from made
-union all
-select circuit, 0 from (${readStatement(context)}) as read`;
+select ${TOGETHER}, counted from (
+  select circuit, 1 as counted from counted
+  union all
+  select circuit, 1 from made
+  union all
+  select circuit, 0 from (${readRows(context)}) as read
+) as found group by counted`;
 }
 
 function insertCounts({ table, rules }: StatementContext): string {
