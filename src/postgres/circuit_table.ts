@@ -8,12 +8,13 @@ import { execute, type Execution, type Row } from "./executor.ts";
 import { historyStatement, toHistories } from "./history.ts";
 import type { TableName } from "./identifier.ts";
 import {
-  addSuccessesStatement,
+  addOneSuccessesStatement,
   checkStatement,
   listStatement,
   readOneStatement,
   readStatement,
   recordOneStatement,
+  recordOneSuccessesStatement,
   recordStatement,
   recordSuccessesStatement,
   refreshStatement,
@@ -85,36 +86,40 @@ export class CircuitTable {
 
   /** Adds up successes and failures; no key may stand twice. */
   record(tallies: readonly Tally[]): Promise<Circuit[]> {
-    if (tallies.length > 1) {
-      return this.#run("record results", this.#text.record, [
-        textArray(tallies.map((tally) => tally.key)),
-        textArray(tallies.map((tally) => tally.failures)),
-        textArray(tallies.map((tally) => tally.successes)),
-      ]);
-    }
+    if (tallies.length > 1) return this.#recordMany(tallies);
     const { key, failures, successes } = tallies[0]!;
     if (failures > 0) {
       const params = [key, `${failures}`, `${successes}`];
       return this.#run("record result", this.#text.recordOne, params, key);
     }
     return this.#seen.has(key)
-      ? this.#addSuccesses(key, successes)
-      : this.#recordSuccesses(key, successes);
+      ? this.#addOneSuccesses(key, successes)
+      : this.#recordOneSuccesses(key, successes);
+  }
+
+  #recordMany(tallies: readonly Tally[]): Promise<Circuit[]> {
+    const keys = textArray(tallies.map((tally) => tally.key));
+    const failures = tallies.map((tally) => tally.failures);
+    const successes = textArray(tallies.map((tally) => tally.successes));
+    return failures.every((each) => each === 0)
+      ? this.#run("record successes", this.#text.recordSuccesses, [keys, successes])
+      : this.#run("record results", this.#text.record, [keys, textArray(failures), successes]);
   }
 
   /** Adds to a row that is most probably there. */
-  async #addSuccesses(key: string, successes: number): Promise<Circuit[]> {
-    const { addSuccess, addSuccesses } = this.#text;
+  async #addOneSuccesses(key: string, successes: number): Promise<Circuit[]> {
+    const { addOneSuccess, addOneSuccesses } = this.#text;
     const circuits =
       await (successes === 1
-        ? this.#run("record success", addSuccess, [key], key)
-        : this.#run("record successes", addSuccesses, [key, `${successes}`], key));
-    return circuits.length > 0 ? circuits : this.#recordSuccesses(key, successes);
+        ? this.#run("record success", addOneSuccess, [key], key)
+        : this.#run("record successes", addOneSuccesses, [key, `${successes}`], key));
+    return circuits.length > 0 ? circuits : this.#recordOneSuccesses(key, successes);
   }
 
-  async #recordSuccesses(key: string, successes: number): Promise<Circuit[]> {
+  async #recordOneSuccesses(key: string, successes: number): Promise<Circuit[]> {
     const params = [key, `${successes}`];
-    const circuits = await this.#run("record successes", this.#text.recordSuccesses, params, key);
+    const { recordOneSuccesses } = this.#text;
+    const circuits = await this.#run("record successes", recordOneSuccesses, params, key);
     if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
     this.#seen.add(key);
     return circuits;
@@ -269,9 +274,10 @@ function statementsOf(table: TableName, { now, rules, durability }: CircuitTable
     readOne: readOneStatement(context),
     record: recordStatement(context),
     recordOne: recordOneStatement(context),
-    addSuccess: addSuccessesStatement(context, true),
-    addSuccesses: addSuccessesStatement(context, false),
     recordSuccesses: recordSuccessesStatement(context),
+    recordOneSuccesses: recordOneSuccessesStatement(context),
+    addOneSuccess: addOneSuccessesStatement(context, true),
+    addOneSuccesses: addOneSuccessesStatement(context, false),
     refresh: refreshStatement(context),
     transition: transitionStatement(context),
     claim: rules.probing === undefined ? undefined : claimStatement(context, rules.probing),

@@ -16,7 +16,7 @@ export function readStatement(context: StatementContext): string {
 }
 
 function readRows(context: StatementContext): string {
-  return `select ${keyedColumns(context)}
+  return `select ${keyedColumns(context, once(context))}
 from ${context.table.quoted} c where key = any(${context.param(0)}::text[])
 and ${BY_INDEX}`;
 }
@@ -54,13 +54,37 @@ ${addCounts(context)}
 returning ${columns(context)}${context.relaxation}`;
 }
 
-/** Parameters: the key, successes to add. The form for a lone key without failures. */
+/** Parameters: keys, successes to add, key by key; no key twice. The form without failures. */
 export function recordSuccessesStatement(context: StatementContext): string {
-  return `insert into ${context.table.quoted} as c (key, success_count, updated_at)
+  return `with written as (${insertSuccesses(context)}
+select key, successes, ${once(context)}
+from unnest(${context.param(0)}::text[], ${context.param(1)}::bigint[]) as call (key, successes)
+order by key collate "C"
+${addInserted()}
+returning ${keyedColumns(context, "c.updated_at")}${context.relaxation})
+select ${TOGETHER} from written`;
+}
+
+/** Parameters: the key, successes to add. The form for a lone key without failures. */
+export function recordOneSuccessesStatement(context: StatementContext): string {
+  return `${insertSuccesses(context)}
 values (${context.param(0)}, ${context.param(1)}::bigint, ${context.now})
-on conflict (key) do update set
-  success_count = ${saturated("success_count")}, updated_at = excluded.updated_at
+${addInserted()}
 returning ${columns(context, "c.updated_at")}${context.relaxation}`;
+}
+
+function insertSuccesses({ table }: StatementContext): string {
+  return `insert into ${table.quoted} as c (key, success_count, updated_at)`;
+}
+
+function addInserted(): string {
+  return `on conflict (key) do update set
+  success_count = ${saturated("success_count")}, updated_at = excluded.updated_at`;
+}
+
+/** The time of a statement for many circuits, whose rows need not look at the clock one by one. */
+function once({ now }: StatementContext): string {
+  return `(select ${now})`;
 }
 
 /**
@@ -68,7 +92,7 @@ returning ${columns(context, "c.updated_at")}${context.relaxation}`;
  * a row. What a healthy gateway does all day: an insert that finds its row there costs the server
  * more, and so does a driver's look at a second parameter.
  */
-export function addSuccessesStatement(context: StatementContext, isOne: boolean): string {
+export function addOneSuccessesStatement(context: StatementContext, isOne: boolean): string {
   const successes = isOne ? "1" : `${context.param(1)}::bigint`;
   return `update ${context.table.quoted} as c set
   success_count = ${saturated("success_count", successes)}, updated_at = ${context.now}
