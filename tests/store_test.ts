@@ -119,6 +119,23 @@ Deno.test("constructor and migrate name fromPostgresJs when given a raw postgres
   }
 });
 
+Deno.test("a client that renames columns is told so", async () => {
+  await using database = await createDatabase();
+  await using driver = await openNodePostgres(database.url, { max: 1 });
+  await migrate(driver.client);
+  await using store = new PostgresCircuitBreakerStore({
+    async query(text, params) {
+      const { rows } = await driver.client.query(text, params);
+      return { rows: rows.map((row) => ({ CIRCUIT: row.circuit })) };
+    },
+  });
+  for (const call of [() => store.recordSuccess("api"), () => store.getState("api")]) {
+    const error = await failureOf(call);
+    assert(isCircuitBreakerStoreError(error), String(error));
+    assertMatch(error.message, /^Cannot read circuits: .*"circuit", received undefined.*"client"/);
+  }
+});
+
 Deno.test("constructor refuses options that it does not know or cannot use", async () => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });

@@ -1,6 +1,8 @@
 /** How a circuit comes back from a statement: the SQL that packs it, and what reads it. */
 
 import type { Circuit, ForcedState } from "../circuit.ts";
+import { describe } from "../describe.ts";
+import { CircuitBreakerStoreError } from "../errors.ts";
 import { MAX_COUNT } from "../types.ts";
 import type { Row } from "./executor.ts";
 import { recentFailures, type StatementContext } from "./sql_parts.ts";
@@ -41,9 +43,9 @@ export function toCircuits(rows: Row[], lone?: string): Circuit[] {
   const circuits: Circuit[] = [];
   // By index: a driver's rows can be an array of a kind of its own, which is slow to go through.
   for (let i = 0; i < rows.length; i++) {
-    const text = rows[i]!.circuit;
-    if (text === null) continue;
-    const reader = new Reader(String(text), lone);
+    const { circuit } = rows[i]!;
+    if (circuit === null) continue;
+    const reader = new Reader(textOf(circuit), lone);
     while (!reader.isDone) circuits.push(reader.next());
   }
   return circuits;
@@ -51,7 +53,16 @@ export function toCircuits(rows: Row[], lone?: string): Circuit[] {
 
 /** The circuit of a row that has one, and says more of it in other columns. */
 export function toCircuit(row: Row): Circuit {
-  return new Reader(String(row.circuit), undefined).next();
+  return new Reader(textOf(row.circuit), undefined).next();
+}
+
+function textOf(circuit: unknown): string {
+  if (typeof circuit === "string") return circuit;
+  throw new CircuitBreakerStoreError(
+    `Cannot read circuits: expected rows with a text column "circuit", received ${
+      describe(circuit)
+    } there: "client" must return rows as objects, with the names and values of their columns`,
+  );
 }
 
 const LINE_FEED = 10;
