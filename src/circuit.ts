@@ -151,7 +151,8 @@ export interface Admission {
  * not kept, which is closed with zeros. What is returned may be shared: not to be changed.
  */
 export interface Circuits {
-  read(key: string): Promise<Circuit | undefined>;
+  /** Reads for a call that began at a moment of `performance.now()`, which is now by default. */
+  read(key: string, begunAt?: number): Promise<Circuit | undefined>;
   /** The circuits that exist among the keys, in no order. */
   readMany(keys: readonly string[]): Promise<Circuit[]>;
   recordSuccess(key: string): Promise<Circuit>;
@@ -175,6 +176,14 @@ export interface Circuits {
   refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]>;
   /** Fails unless circuits can be read and written. */
   check(): Promise<void>;
+}
+
+/** Circuits that answer by themselves where those behind them cannot be asked. */
+export interface Origin extends Circuits {
+  /** Whether its answers are its own at the moment. */
+  readonly isOut: boolean;
+  /** How many answers of its own it has given. */
+  readonly ownAnswers: number;
 }
 
 /** Circuits that remember how they came to be as they are. */

@@ -7,6 +7,7 @@ import {
   PostgresCircuitBreakerStore,
   type PostgresCircuitBreakerStoreOptions,
   type PostgresClient,
+  StoreTimeoutError,
   StoreUnavailableError,
 } from "../mod.ts";
 import { openNodePostgres, openPostgresJs } from "./support/clients.ts";
@@ -25,14 +26,15 @@ async function openSite() {
     raw,
     client,
     url: database.url,
-    /** A store, what it has sent, and a switch that cuts it off from its database. */
+    /** A store, what it has sent, and switches that cut it off from its database or slow it down. */
     open(options: PostgresCircuitBreakerStoreOptions, on: PostgresClient = client) {
-      const link = { sent: [] as string[], isCut: false };
+      const link = { sent: [] as string[], isCut: false, delayMs: 0 };
       const watched: PostgresClient = {
-        query(text, params) {
-          if (link.isCut) return Promise.reject(new Error("cut off"));
+        async query(text, params) {
+          if (link.isCut) throw new Error("cut off");
           link.sent.push(text);
-          return on.query(text, params);
+          if (link.delayMs > 0) await pause(link.delayMs);
+          return await on.query(text, params);
         },
       };
       const store = new PostgresCircuitBreakerStore(watched, TABLE, options);
@@ -230,6 +232,32 @@ Deno.test("circuits that nobody uses any more are not asked for", async () => {
   await pause(300);
   assertEquals(link.sent.length, length);
 });
+
+for (
+  const [name, call] of Object.entries({
+    getState: (store: PostgresCircuitBreakerStore) => store.getState("api"),
+    reset: (store: PostgresCircuitBreakerStore) => store.reset("api"),
+    prune: (store: PostgresCircuitBreakerStore) => store.prune({ idleMs: 0 }),
+  })
+) {
+  Deno.test(`${name} has one deadline, also where it waits for a refresh first`, async () => {
+    await using site = await openSite();
+    const timeoutMs = 400;
+    const { store, link } = site.open({ maxStalenessMs: 100, timeoutMs });
+    await store.getState("api");
+    await store.recordSuccess("api");
+    link.delayMs = 350;
+    const { length } = link.sent;
+    while (link.sent.length === length) await pause(1);
+    // Past the bound, and the refresh is on its way for most of the deadline.
+    await pause(50);
+    const start = performance.now();
+    await assertRejects(() => call(store), StoreTimeoutError);
+    const took = performance.now() - start;
+    assert(took < timeoutMs + 100, `took ${took} ms`);
+    link.delayMs = 0;
+  });
+}
 
 Deno.test("successes that the server refused wait for the next time", async () => {
   await using site = await openSite();

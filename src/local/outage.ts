@@ -5,6 +5,7 @@ import type {
   Deferred,
   Force,
   Histories,
+  Origin,
   Refreshed,
   RememberingCircuits,
   Round,
@@ -34,11 +35,12 @@ export interface OutageOptions {
  * outage; from then on no call waits for it, and one background check after another asks it again,
  * at random moments so that a thousand instances do not return at once.
  */
-export class OutageGuard implements RememberingCircuits {
+export class OutageGuard implements RememberingCircuits, Origin {
   #circuits!: RememberingCircuits;
   readonly #fallback: Fallback | undefined;
   readonly #onChange: ((change: OutageChange) => void) | undefined;
   #cause: Error | undefined;
+  #ownAnswers = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Checks since a call last succeeded: an outage that comes back at once is asked less often. */
   #checks = 0;
@@ -56,8 +58,8 @@ export class OutageGuard implements RememberingCircuits {
     this.#circuits = circuits;
   }
 
-  read(key: string): Promise<Circuit | undefined> {
-    return this.#kept(key, (circuits) => circuits.read(key));
+  read(key: string, begunAt?: number): Promise<Circuit | undefined> {
+    return this.#kept(key, (circuits) => circuits.read(key, begunAt));
   }
 
   recordSuccess(key: string): Promise<Circuit> {
@@ -76,13 +78,12 @@ export class OutageGuard implements RememberingCircuits {
     return this.#kept(key, (circuits) => circuits.settle(key, to, round));
   }
 
-  async claim(key: string, begunAt: number): Promise<Admission | undefined> {
-    const admission = await this.#guarded(
+  claim(key: string, begunAt: number): Promise<Admission | undefined> {
+    return this.#guarded(
       (circuits) => circuits.claim(key, begunAt),
       this.#fallback,
+      (admission) => this.#remember(key, admission?.circuit),
     );
-    this.#remember(key, admission?.circuit);
-    return admission;
   }
 
   readMany(keys: readonly string[]): Promise<Circuit[]> {
@@ -131,6 +132,11 @@ export class OutageGuard implements RememberingCircuits {
     return this.#cause !== undefined;
   }
 
+  /** How many answers it has given that are not the database's. */
+  get ownAnswers(): number {
+    return this.#ownAnswers;
+  }
+
   /** Stops asking in the background; calls go to the database from then on. */
   end(): void {
     this.#isEnded = true;
@@ -158,30 +164,24 @@ export class OutageGuard implements RememberingCircuits {
   ): Promise<Answer> {
     return this.#fallback === undefined
       ? this.#guarded(call, undefined)
-      : this.#remembered(key, call, this.#fallback);
-  }
-
-  async #remembered<Answer extends Circuit | undefined>(
-    key: string,
-    call: (circuits: Circuits) => Promise<Answer>,
-    fallback: Fallback,
-  ): Promise<Answer> {
-    const circuit = await this.#guarded(call, fallback);
-    this.#remember(key, circuit);
-    return circuit;
+      : this.#guarded(call, this.#fallback, (circuit) => this.#remember(key, circuit));
   }
 
   #remember(key: string, circuit: Circuit | undefined): void {
     if (this.#cause === undefined) this.#fallback?.remember(key, circuit);
   }
 
-  /** Nothing stands between a call and the database while it is in, unless there is a fallback. */
+  /**
+   * Nothing stands between a call and the database while it is in, unless there is a fallback. What
+   * the database answers can be learned, what the fallback answers cannot.
+   */
   #guarded<Answer>(
     call: (circuits: Circuits) => Promise<Answer>,
     fallback: Fallback | undefined,
+    learn?: (answer: Answer) => void,
   ): Promise<Answer> {
     if (this.#cause !== undefined) return this.#answered(call, fallback, this.#cause);
-    return fallback === undefined ? call(this.#circuits) : this.#caught(call, fallback);
+    return fallback === undefined ? call(this.#circuits) : this.#caught(call, fallback, learn);
   }
 
   async #answered<Answer>(
@@ -189,7 +189,7 @@ export class OutageGuard implements RememberingCircuits {
     fallback: Fallback | undefined,
     cause: Error,
   ): Promise<Answer> {
-    if (fallback !== undefined) return await call(fallback);
+    if (fallback !== undefined) return await this.#local(call, fallback);
     throw new StoreUnavailableError(`Cannot use the database: it is out (${cause.message})`, {
       cause,
     });
@@ -198,13 +198,27 @@ export class OutageGuard implements RememberingCircuits {
   async #caught<Answer>(
     call: (circuits: Circuits) => Promise<Answer>,
     fallback: Fallback,
+    learn: ((answer: Answer) => void) | undefined,
   ): Promise<Answer> {
+    let answer: Answer;
     try {
-      return await call(this.#circuits);
+      answer = await call(this.#circuits);
     } catch (error) {
-      if (isOutage(error)) return await call(fallback);
+      if (isOutage(error)) return await this.#local(call, fallback);
       throw error;
     }
+    learn?.(answer);
+    return answer;
+  }
+
+  #local<Answer>(
+    call: (circuits: Circuits) => Promise<Answer>,
+    fallback: Fallback,
+  ): Promise<Answer> {
+    this.#ownAnswers++;
+    // One call's trouble alone is no outage: nothing of what an earlier one did locally holds.
+    if (this.#cause === undefined) fallback.begin();
+    return call(fallback);
   }
 
   #begin(cause: Error): void {

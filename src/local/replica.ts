@@ -5,9 +5,11 @@ import type {
   Circuits,
   Deferred,
   Force,
+  Origin,
   Refreshed,
   Round,
 } from "../circuit.ts";
+import { within } from "../deadline.ts";
 import { CircuitBreakerStoreError, isCircuitBreakerStoreError } from "../errors.ts";
 import type { ResolvedListOptions } from "../list_options.ts";
 import type { CircuitState } from "../types.ts";
@@ -23,16 +25,13 @@ const REFRESH_AFTER = 0.9;
 /** The last successes are tried to be counted so often, where others are at their circuits. */
 const LAST_PAUSE_MS = 40;
 
-/** The circuits that a replica is one of. */
-export interface Origin extends Circuits {
-  /** Whether its answers are not the database's at the moment. */
-  readonly isOut: boolean;
-}
+/** When a call was made, and how many own answers the origin had given by then. */
+type Asking = Asked & Pick<Origin, "ownAnswers">;
 
 /** What a replica needs. */
 export interface ReplicaOptions extends Clocks {
   maxStalenessMs: number;
-  /** For how long it tries to count the last successes, in milliseconds. */
+  /** How long a call may take that waits for a refresh, and the last successes, in milliseconds. */
   timeoutMs: number;
   /** Told of each circuit that comes into use, and that goes out of it. */
   onKnown?: (key: string, isKnown: boolean) => void;
@@ -98,16 +97,21 @@ export class Replica implements Circuits {
   }
 
   async claim(key: string, begunAt: number): Promise<Admission | undefined> {
-    const asked = this.#known.ask();
+    const asked = this.#asking();
     const admission = await this.#origin.claim(key, begunAt);
     this.#learnWritten(key, admission?.circuit, asked);
     return admission;
   }
 
-  async reset(key: string): Promise<void> {
+  reset(key: string): Promise<void> {
     // A success that was acknowledged before must not come after it.
     this.#known.get(key)?.dropWaiting();
-    if (this.#known.get(key)?.isFlying) await this.#refreshing;
+    const reset = () => this.#reset(key);
+    if (!this.#known.get(key)?.isFlying) return reset();
+    return within(this.#timeoutMs, "reset circuit", Promise.resolve(this.#refreshing).then(reset));
+  }
+
+  async #reset(key: string): Promise<void> {
     await this.#origin.reset(key);
     this.#known.get(key)?.dropWaiting();
     this.#known.forget(key);
@@ -121,8 +125,13 @@ export class Replica implements Circuits {
     return this.#including(await this.#origin.list(options));
   }
 
-  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    if (!this.#origin.isOut) await this.#land();
+  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
+    const prune = () => this.#prune(idleMs, limit, isElected);
+    if (this.#origin.isOut || !this.#refreshing && !this.#known.isPending) return prune();
+    return within(this.#timeoutMs, "prune circuits", this.#land().then(prune));
+  }
+
+  async #prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
     const removed = await this.#origin.prune(idleMs, limit, isElected);
     if (removed > 0) this.#known.forgetAll();
     return removed;
@@ -187,19 +196,18 @@ export class Replica implements Circuits {
   }
 
   async #ask(key: string): Promise<Circuit | undefined> {
+    let begunAt: number | undefined;
     // Whether what is on its way is in the answer already, nobody could tell.
     if (this.#known.get(key)?.isFlying) {
+      begunAt = performance.now();
       await this.#refreshing;
       const now = this.#clock();
       const known = this.#fresh(key, now);
       if (known !== undefined) return known.shown(now);
     }
-    const asked = this.#known.ask();
-    const circuit = await this.#origin.read(key);
-    if (this.#origin.isOut) {
-      this.#known.forget(key);
-      return circuit;
-    }
+    const asked = this.#asking();
+    const circuit = await this.#origin.read(key, begunAt);
+    if (this.#isOwn(key, asked)) return circuit;
     const known = this.#known.learnRead(key, circuit, asked);
     this.#schedule();
     return known === undefined ? circuit : known.shown(this.#clock());
@@ -210,21 +218,28 @@ export class Replica implements Circuits {
     key: string,
     answer: Promise<Answer>,
   ): Promise<Answer> {
-    const asked = this.#known.ask();
+    const asked = this.#asking();
     const circuit = await answer;
     const known = this.#learnWritten(key, circuit, asked);
     return circuit && known ? known.including(circuit) as Answer : circuit;
   }
 
-  /** What is answered while the origin is out is not the database's, and not to be known. */
-  #learnWritten(key: string, circuit: Circuit | undefined, asked: Asked): Known | undefined {
-    if (this.#origin.isOut) {
-      this.#known.forget(key);
-      return undefined;
-    }
+  #learnWritten(key: string, circuit: Circuit | undefined, asked: Asking): Known | undefined {
+    if (this.#isOwn(key, asked)) return undefined;
     const known = this.#known.learnWritten(key, circuit, asked);
     this.#schedule();
     return known;
+  }
+
+  #asking(): Asking {
+    return { ...this.#known.ask(), ownAnswers: this.#origin.ownAnswers };
+  }
+
+  /** Whether the origin may have answered by itself since: that is not the database's, nor known. */
+  #isOwn(key: string, { ownAnswers }: Asking): boolean {
+    if (!this.#origin.isOut && this.#origin.ownAnswers === ownAnswers) return false;
+    this.#known.forget(key);
+    return true;
   }
 
   #schedule(): void {

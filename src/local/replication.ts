@@ -1,7 +1,7 @@
 import { startTimer } from "../background.ts";
-import type { ChangeListener } from "../circuit.ts";
+import type { ChangeListener, Origin } from "../circuit.ts";
 import { Digests } from "./digests.ts";
-import { type Origin, Replica, type ReplicaOptions } from "./replica.ts";
+import { Replica, type ReplicaOptions } from "./replica.ts";
 
 /** How long it goes on listening when nothing is in use: a connection for each request is too many. */
 const LINGER_MS = 30_000;

@@ -85,8 +85,9 @@ export class Batch implements RememberingCircuits {
     };
   }
 
-  read(key: string): Promise<Circuit | undefined> {
-    return this.#reads.join(key).answer;
+  read(key: string, begunAt?: number): Promise<Circuit | undefined> {
+    const { answer } = this.#reads.join(key);
+    return begunAt === undefined ? answer : this.#sooner("read circuit", answer, begunAt);
   }
 
   recordSuccess(key: string): Promise<Circuit> {
@@ -159,9 +160,13 @@ export class Batch implements RememberingCircuits {
   async claim(key: string, begunAt: number): Promise<Admission | undefined> {
     const seat = this.#claims.join(key);
     const place = seat.callers;
-    // That the call's time is over says nothing of the claim's own statement.
-    const circuit = await within(this.#timeoutMs, "claim probe", seat.answer, begunAt);
+    const circuit = await this.#sooner("claim probe", seat.answer, begunAt);
     return circuit && { circuit, isAdmitted: place <= circuit.granted };
+  }
+
+  /** For a call that has spent time elsewhere: that it is over says nothing of its statement. */
+  #sooner<Answer>(action: string, answer: Promise<Answer>, begunAt: number): Promise<Answer> {
+    return within(this.#timeoutMs, action, answer, begunAt);
   }
 
   // What follows is rare, and each call differs: nothing to share.

@@ -177,6 +177,40 @@ for (const driver of DRIVERS) {
     await store.recordFailure("api");
   });
 
+  Deno.test(`what a call that hung on ${driver} was told locally is not taken for the database's`, async () => {
+    await using site = await openSite(driver, 6);
+    const now = Date.now();
+    const rules = { now: () => now, failureThreshold: 3, resetTimeoutMs: 10_000 };
+    const { store, events, noticed } = site.open({
+      ...rules,
+      onOutage: "local",
+      maxStalenessMs: 60_000,
+    });
+    await store.recordFailure("api");
+    await store.recordFailure("other");
+    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const holding = site.sql.begin(async (sql) => {
+      await sql`select from stoma_circuit_breakers for update`;
+      locked.resolve();
+      await release.promise;
+      await sql`update stoma_circuit_breakers set failure_count = 40`;
+    });
+    await locked.promise;
+    const first = store.recordFailure("other");
+    await last(100);
+    const hanging = store.transition("api", "open");
+    await first;
+    await noticed(2);
+    assertEquals((await hanging).state, "open");
+    assertEquals(events.map(({ isOut }) => isOut), [true, false]);
+    release.resolve();
+    await holding;
+    // The server goes on with what hung there.
+    const isMoved = () => site.sql`select from stoma_circuit_breakers where state = 'open'`;
+    while ((await isMoved()).length === 0) await last(1);
+    assertEquals((await store.getState("api")).failureCount, 40);
+  });
+
   for (const network of ["refuse", "hang"] as const) {
     Deno.test(`one check at a time on ${driver}, network: ${network}`, async () => {
       await using site = await openSite(driver);

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Circuit, Deferred } from "../../src/circuit.ts";
+import type { Circuit, Deferred, Origin } from "../../src/circuit.ts";
 import { MemoryCircuits } from "../../src/local/memory_circuits.ts";
-import { type Origin, Replica } from "../../src/local/replica.ts";
+import { Replica } from "../../src/local/replica.ts";
 import type { CircuitState } from "../../src/types.ts";
 import { randomOf } from "../support/random.ts";
 
@@ -78,6 +78,7 @@ function originOf(shared: Shared, pause: () => Promise<void>, fails: () => boole
   };
   return {
     isOut: false,
+    ownAnswers: 0,
     read: (key) => travel(key, () => circuits.read(key)),
     recordSuccess: (key) => travel(key, () => circuits.recordSuccess(key)),
     recordFailure: (key) => travel(key, () => circuits.recordFailure(key)),
@@ -211,6 +212,7 @@ function gated() {
   const origin = new Proxy(circuits, {
     get(target, name) {
       if (name === "isOut") return false;
+      if (name === "ownAnswers") return 0;
       return async (...args: unknown[]) => {
         // deno-lint-ignore no-explicit-any
         const answer = await (target as any)[name](...args);
@@ -292,7 +294,7 @@ Deno.test("successes of a circuit that has half-opened meanwhile do not count as
 
 Deno.test("a replica knows ten thousand circuits, and loses no success of those it lets go", async () => {
   const circuits = new MemoryCircuits(RULES, () => Date.now());
-  const origin = Object.assign(Object.create(circuits), { isOut: false }) as Origin;
+  const origin = Object.assign(Object.create(circuits), { isOut: false, ownAnswers: 0 }) as Origin;
   for (const name of ["read", "refresh", "readMany"] as const) {
     // deno-lint-ignore no-explicit-any
     (origin as any)[name] = (...args: unknown[]) => (circuits as any)[name](...args);
