@@ -6,7 +6,14 @@
  */
 
 import { within } from "../deadline.ts";
-import { END_WITHIN_MS, type Listen, LISTEN_WITHIN_MS, Subscription } from "./subscription.ts";
+import {
+  type Closing,
+  END_WITHIN_MS,
+  type Listen,
+  LISTEN_WITHIN_MS,
+  onClose,
+  Subscription,
+} from "./subscription.ts";
 
 /** The part of a `SQL` that listens, from Bun 1.4 on. */
 interface Listening {
@@ -15,20 +22,12 @@ interface Listening {
     onNotification: (payload: string) => void,
     onListening?: () => void,
   ): Promise<Registration>;
-  /** Bun reads `onclose` anew for each connection that ends. */
-  options?: Watched;
+  options?: Closing<unknown>;
 }
 
 interface Registration {
   unlisten(): Promise<void>;
 }
-
-interface Watched {
-  onclose?: ((error: unknown) => void) | undefined;
-}
-
-/** What to do when a connection of a `SQL` has ended, whichever it was. */
-const checks = new WeakMap<Watched, Set<() => void>>();
 
 /** How a `SQL` listens; `undefined` where Bun is too old. */
 export function listenOfBun(sql: object): Listen | undefined {
@@ -36,7 +35,7 @@ export function listenOfBun(sql: object): Listen | undefined {
   const driver = sql as Listening;
   return async (channel, onNotification) => {
     const subscription = new Subscription(onNotification);
-    const watching = driver.options && watch(driver.options);
+    const watching = driver.options && onClose(driver.options);
     let isListening = false;
     const registration = driver.listen(channel, (payload) => subscription.tell(payload), () => {
       // For a second time only after a loss.
@@ -60,20 +59,6 @@ export function listenOfBun(sql: object): Listen | undefined {
     watching?.add(check);
     return subscription.unlisten(release);
   };
-}
-
-/** Adds what to do to what the user wants to be done. */
-function watch(options: Watched): Set<() => void> {
-  const known = checks.get(options);
-  if (known !== undefined) return known;
-  const added = new Set<() => void>();
-  checks.set(options, added);
-  const { onclose } = options;
-  options.onclose = (error) => {
-    for (const check of added) check();
-    onclose?.(error);
-  };
-  return added;
 }
 
 /**

@@ -8,9 +8,11 @@
 
 import { within } from "../deadline.ts";
 import {
+  type Closing,
   END_WITHIN_MS,
   type Listen,
   LISTEN_WITHIN_MS,
+  onClose,
   quoteChannel,
   Subscription,
 } from "./subscription.ts";
@@ -33,12 +35,9 @@ interface Driver {
 interface Inner {
   unsafe(text: string): PromiseLike<unknown>;
   end(options: { timeout: number }): Promise<void>;
-  /** The driver reads these anew for each connection that ends or is to be opened. */
-  options: { onclose?: ((id: number) => void) | undefined; socket?: () => Promise<never> };
+  /** The driver reads `socket` anew for each connection that is to be opened. */
+  options: Closing<number> & { socket?: () => Promise<never> };
 }
-
-/** What is lost with each connection. */
-const losers = new WeakMap<Inner, Set<() => void>>();
 
 /** How a `sql` listens; `undefined` for one inside `begin` or `reserve`, which has no way to. */
 export function listenOfSql(sql: object): Listen | undefined {
@@ -49,13 +48,14 @@ export function listenOfSql(sql: object): Listen | undefined {
     const tell = (payload: string) => subscription.tell(payload);
     let inner: Inner | undefined;
     const lose = () => {
+      if (inner !== undefined) onClose(inner.options).delete(lose);
       remove(driver, channel, tell);
       subscription.lose();
     };
 
     const leave = async () => {
       if (inner === undefined) return;
-      losers.get(inner)?.delete(lose);
+      onClose(inner.options).delete(lose);
       const isLast = remove(driver, channel, tell);
       // Since another connection may have taken its place.
       if (driver.sql !== inner) return;
@@ -71,7 +71,8 @@ export function listenOfSql(sql: object): Listen | undefined {
       driver.channels ??= Object.create(null) as NonNullable<Driver["channels"]>;
       const listening = driver(channel, tell);
       inner = driver.sql;
-      if (inner !== undefined) watch(inner).add(lose);
+      // Before the driver listens again for the others.
+      if (inner !== undefined) onClose(inner.options).add(lose);
       await listening;
     };
 
@@ -85,21 +86,6 @@ export function listenOfSql(sql: object): Listen | undefined {
     }
     return subscription.unlisten(leave);
   };
-}
-
-/** Has the driver say when the connection ended, before it listens again for the others. */
-function watch(inner: Inner): Set<() => void> {
-  const known = losers.get(inner);
-  if (known !== undefined) return known;
-  const lost = new Set<() => void>();
-  losers.set(inner, lost);
-  const { onclose } = inner.options;
-  inner.options.onclose = (id) => {
-    for (const lose of lost) lose();
-    lost.clear();
-    onclose?.(id);
-  };
-  return lost;
 }
 
 /** Takes a listener out; whether it was its channel's last one. */

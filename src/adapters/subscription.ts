@@ -20,6 +20,27 @@ export function quoteChannel(channel: string): string {
   return `"${channel.replaceAll('"', '""')}"`;
 }
 
+/** A driver's options, of which it reads `onclose` anew for each connection that ends. */
+export interface Closing<Argument> {
+  onclose?: ((argument: Argument) => void) | undefined;
+}
+
+const additions = new WeakMap<object, Set<() => void>>();
+
+/** What is done when a connection has ended, before what the user wants to be done: add to it. */
+export function onClose<Argument>(options: Closing<Argument>): Set<() => void> {
+  const known = additions.get(options);
+  if (known !== undefined) return known;
+  const added = new Set<() => void>();
+  additions.set(options, added);
+  const { onclose } = options;
+  options.onclose = (argument) => {
+    for (const run of added) run();
+    onclose?.(argument);
+  };
+  return added;
+}
+
 /** A subscription from the attempt to listen to its end, which comes once. */
 export class Subscription {
   readonly #onNotification: (payload: string) => void;

@@ -40,13 +40,8 @@ export class Fallback implements Circuits {
     else keepLast(this.#remembered, key, circuit, MAX_REMEMBERED);
   }
 
-  /** The database is out from now on. */
-  begin(): void {
-    this.#local = this.#fresh();
-  }
-
-  /** The database is back. */
-  end(): void {
+  /** Drops what was done locally: each circuit begins again as the instance last knew it. */
+  restart(): void {
     this.#local = this.#fresh();
   }
 

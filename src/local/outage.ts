@@ -217,14 +217,14 @@ export class OutageGuard implements RememberingCircuits, Origin {
   ): Promise<Answer> {
     this.#ownAnswers++;
     // One call's trouble alone is no outage: nothing of what an earlier one did locally holds.
-    if (this.#cause === undefined) fallback.begin();
+    if (this.#cause === undefined) fallback.restart();
     return call(fallback);
   }
 
   #begin(cause: Error): void {
     if (this.#isEnded) return;
     this.#cause = cause;
-    this.#fallback?.begin();
+    this.#fallback?.restart();
     this.#scheduleCheck();
     this.#report({ isOut: true, cause });
   }
@@ -245,7 +245,7 @@ export class OutageGuard implements RememberingCircuits, Origin {
     if (this.#isEnded) return;
     this.#cause = undefined;
     this.#endedAt = performance.now();
-    this.#fallback?.end();
+    this.#fallback?.restart();
     this.#report({ isOut: false });
   }
 

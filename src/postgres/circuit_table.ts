@@ -144,7 +144,7 @@ export class CircuitTable {
         const isCounted = Number(row.counted) === 1;
         return toCircuits([row]).map((circuit) => ({ ...circuit, isCounted }));
       });
-      this.#observe(sent, circuits[0]);
+      this.#observe(sent, circuits[0]?.readAt);
       return circuits;
     });
   }
@@ -202,9 +202,7 @@ export class CircuitTable {
     const sent = Date.now();
     return this.#query("read changes", this.#text.history, [], (rows) => {
       const histories = toHistories(rows);
-      if (this.#options.now === undefined) {
-        this.#options.onTime(sent, histories.readAt, Date.now());
-      }
+      this.#observe(sent, histories.readAt);
       return histories;
     });
   }
@@ -240,15 +238,15 @@ export class CircuitTable {
     const sent = Date.now();
     return this.#query(action, text, params, (rows) => {
       const circuits = toCircuits(rows, lone);
-      this.#observe(sent, circuits[0]);
+      this.#observe(sent, circuits[0]?.readAt);
       return circuits;
     });
   }
 
-  /** Learns from what a statement says of the server's clock. */
-  #observe(sent: number, circuit: Circuit | undefined): void {
-    if (this.#options.now !== undefined || circuit === undefined) return;
-    this.#options.onTime(sent, circuit.readAt, Date.now());
+  /** Learns from what a statement says of the server's clock, if it says anything. */
+  #observe(sent: number, server: number | undefined): void {
+    if (this.#options.now !== undefined || server === undefined) return;
+    this.#options.onTime(sent, server, Date.now());
   }
 
   #query<Result>(

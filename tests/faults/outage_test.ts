@@ -3,7 +3,7 @@ import { isStoreTimeoutError, StoreTimeoutError, StoreUnavailableError } from ".
 import { DRIVERS } from "./messages.ts";
 import { Noise } from "./noise.ts";
 import { last } from "./stage.ts";
-import { openSite } from "./witness.ts";
+import { openSite, type Site } from "./witness.ts";
 
 const FAST_MS = 5;
 const RECOVERY_MS = 2000;
@@ -20,6 +20,22 @@ async function durations(calls: number, call: () => Promise<unknown>): Promise<n
     if (turn % 10 === 0) await new Promise((resolve) => setTimeout(resolve));
   }
   return found.toSorted((a, b) => a - b);
+}
+
+/** Locks all rows until the function that it returns is called, which may change them at the end. */
+async function holdRows({ sql }: Site, atLast: string = "select 1"): Promise<() => Promise<void>> {
+  const [locked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const holding = sql.begin(async (sql) => {
+    await sql`select from stoma_circuit_breakers for update`;
+    locked.resolve();
+    await released.promise;
+    await sql.unsafe(atLast);
+  });
+  await locked.promise;
+  return async () => {
+    released.resolve();
+    await holding;
+  };
 }
 
 for (const driver of DRIVERS) {
@@ -156,23 +172,20 @@ for (const driver of DRIVERS) {
     await using site = await openSite(driver, 6);
     const { store, events, noticed } = site.open();
     await store.recordFailure("api");
-    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const holding = site.sql.begin(async (sql) => {
-      await sql`select from stoma_circuit_breakers for update`;
-      locked.resolve();
-      await release.promise;
-    });
-    await locked.promise;
+    const release = await holdRows(site);
     // The others are on their way when the first gives up; between them a check finds all well.
-    const calls = [() => store.recordFailure("api"), ...["closed", "open", "half-open"] as const]
-      .map(async (call, index) => {
-        await last(index * 50);
-        await (typeof call === "string" ? store.transition("api", call) : call());
-      });
-    await Promise.all(calls.map((call) => assertRejects(() => call)));
+    const calls = [
+      () => store.recordFailure("api"),
+      () => store.transition("api", "closed"),
+      () => store.transition("api", "open"),
+      () => store.transition("api", "half-open"),
+    ];
+    await Promise.all(calls.map(async (call, index) => {
+      await last(index * 50);
+      await assertRejects(call);
+    }));
     await noticed(2);
-    release.resolve();
-    await holding;
+    await release();
     assertEquals(events.map(({ isOut }) => isOut), [true, false]);
     await store.recordFailure("api");
   });
@@ -188,14 +201,7 @@ for (const driver of DRIVERS) {
     });
     await store.recordFailure("api");
     await store.recordFailure("other");
-    const [locked, release] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-    const holding = site.sql.begin(async (sql) => {
-      await sql`select from stoma_circuit_breakers for update`;
-      locked.resolve();
-      await release.promise;
-      await sql`update stoma_circuit_breakers set failure_count = 40`;
-    });
-    await locked.promise;
+    const release = await holdRows(site, "update stoma_circuit_breakers set failure_count = 40");
     const first = store.recordFailure("other");
     await last(100);
     const hanging = store.transition("api", "open");
@@ -203,8 +209,7 @@ for (const driver of DRIVERS) {
     await noticed(2);
     assertEquals((await hanging).state, "open");
     assertEquals(events.map(({ isOut }) => isOut), [true, false]);
-    release.resolve();
-    await holding;
+    await release();
     // The server goes on with what hung there.
     const isMoved = () => site.sql`select from stoma_circuit_breakers where state = 'open'`;
     while ((await isMoved()).length === 0) await last(1);
