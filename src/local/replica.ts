@@ -64,10 +64,10 @@ export class Replica implements Circuits {
     this.#known = new KnownCircuits({ clock, now }, onKnown);
   }
 
-  read(key: string): Promise<Circuit | undefined> {
+  read(key: string, begunAt?: number): Promise<Circuit | undefined> {
     const now = this.#clock();
     const known = this.#fresh(key, now);
-    return known === undefined ? this.#ask(key) : Promise.resolve(known.shown(now));
+    return known === undefined ? this.#ask(key, begunAt) : Promise.resolve(known.shown(now));
   }
 
   recordSuccess(key: string): Promise<Circuit> {
@@ -195,22 +195,26 @@ export class Replica implements Circuits {
     return known !== undefined && known.isFresh(this.#maxStalenessMs, now) ? known : undefined;
   }
 
-  async #ask(key: string): Promise<Circuit | undefined> {
-    let begunAt: number | undefined;
+  async #ask(key: string, begunAt?: number): Promise<Circuit | undefined> {
+    const askedAt = begunAt ?? performance.now();
     // Whether what is on its way is in the answer already, nobody could tell.
     if (this.#known.get(key)?.isFlying) {
-      begunAt = performance.now();
-      await this.#refreshing;
+      begunAt = askedAt;
+      const landing = Promise.resolve(this.#refreshing);
+      await within(this.#timeoutMs, "read circuit", landing, begunAt).catch(() => {});
       const now = this.#clock();
       const known = this.#fresh(key, now);
       if (known !== undefined) return known.shown(now);
     }
+    const wasPending = this.#known.get(key)?.isPending;
     const asked = this.#asking();
     const circuit = await this.#origin.read(key, begunAt);
     if (this.#isOwn(key, asked)) return circuit;
     const known = this.#known.learnRead(key, circuit, asked);
     this.#schedule();
-    return known === undefined ? circuit : known.shown(this.#clock());
+    if (known !== undefined) return known.shown(this.#clock());
+    // The same holds for what has left, and perhaps arrived, since.
+    return wasPending ? this.read(key, askedAt) : circuit;
   }
 
   /** A write's answer is what this instance knows from then on. */
