@@ -3,13 +3,21 @@ import type { PostgresCircuitBreakerStoreOptions } from "../../src/options.ts";
 import type { CircuitBreakerStore } from "../../src/types.ts";
 import { loadStomaAdapters, type StomaRedisClient } from "../../tests/support/stoma.ts";
 import { openClient } from "./client.ts";
+import { gatheredFloor } from "./gathered_floor.ts";
 import type { Target } from "./load.ts";
 
 /**
  * Who takes part: this library's two stores, the shared one once more with {@linkcode STALENESS_MS},
- * Stoma's own two, and the bare statement.
+ * Stoma's own two, and the bare statement: one for each call, and one for all calls that wait.
  */
-export type ContenderName = "memory" | "stale" | "ours" | "original" | "redis" | "floor";
+export type ContenderName =
+  | "memory"
+  | "stale"
+  | "ours"
+  | "original"
+  | "redis"
+  | "floor"
+  | "gathered";
 
 /** Everybody, in the order of the table. */
 export const CONTENDERS: readonly ContenderName[] = [
@@ -19,6 +27,7 @@ export const CONTENDERS: readonly ContenderName[] = [
   "original",
   "redis",
   "floor",
+  "gathered",
 ];
 
 /** The `maxStalenessMs` of the contender that answers from memory within a bound. */
@@ -62,6 +71,8 @@ export async function openContender(endpoint: Endpoint): Promise<Contender> {
       return await redis(endpoint);
     case "floor":
       return floor(endpoint);
+    case "gathered":
+      return gathered(endpoint);
   }
 }
 
@@ -149,6 +160,19 @@ function floor({ url, table }: Endpoint): Contender {
       getState: (key) => connection.client.query(read, [key]),
       recordSuccess: (key) => connection.client.query(record, [key]),
     },
+    statements: connection.statements,
+    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  };
+}
+
+function gathered({ url, table }: Endpoint): Contender {
+  const connection = openClient(url);
+  const target = gatheredFloor(connection.client, table);
+  return {
+    name: "gathered",
+    target,
+    // A gateway whose upstream is well calls nothing else.
+    store: target as CircuitBreakerStore,
     statements: connection.statements,
     [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
   };

@@ -46,9 +46,9 @@ export const PROCESSES = 4;
 /** How many rows the tables have that are compared; as many circuits as the first has are in use. */
 export const ROWS: readonly [number, number] = [1_000, 1_000_000];
 
-const EVERYBODY = ["memory", "ours", "original", "redis", "floor"] as const;
+const EVERYBODY = ["memory", "ours", "original", "redis", "floor", "gathered"] as const;
 const SHARED = ["ours", "original", "redis", "floor"] as const;
-const STORES = ["memory", "stale", "ours", "original", "redis"] as const;
+const GATEWAYS = ["memory", "stale", "ours", "original", "redis", "gathered"] as const;
 
 const WORDS: Record<Operation, string> = {
   read: "getState",
@@ -93,7 +93,7 @@ export const SCENARIOS: readonly Scenario[] = [
     kind: "gateway",
     name: `gateway-${inFlight}`,
     title: `Stoma gateway, 1 circuit, ${inFlight} in flight`,
-    contenders: STORES,
+    contenders: GATEWAYS,
     inFlight,
   })),
   ...(["read", "record"] as const).flatMap((operation) =>

@@ -72,6 +72,7 @@ export class Stage implements AsyncDisposable {
       ["stale", resources.use(await CircuitsDatabase.create(admin))],
       ["original", resources.use(await CircuitsDatabase.create(admin, POSTGRES_SCHEMA_SQL))],
       ["floor", resources.use(await CircuitsDatabase.create(admin))],
+      ["gathered", resources.use(await CircuitsDatabase.create(admin))],
     ]);
     return new Stage({
       admin,

@@ -10,16 +10,16 @@ import { recentFailures, type StatementContext } from "./sql_parts.ts";
 /**
  * What every statement returns of a circuit, as one text: what a driver does for a column costs more
  * than what this library does for all of them, and a text comes back the same from every driver.
- * Fields with commas between, then the row as JSON where an operator forced something.
+ * Fields with a comma after each, then the row as JSON where an operator forced something.
  * {@linkcode toCircuit} reads it.
  */
 export function columns(context: StatementContext, now: string = context.now): string {
-  return `${packed(context, now)} as circuit`;
+  return packed(context, now, []);
 }
 
 /** The same where many circuits may come back: the key follows as JSON, in a line of its own. */
 export function keyedColumns(context: StatementContext, now: string = context.now): string {
-  return `${packed(context, now)} || e'\\n' || to_json(c.key) as circuit`;
+  return packed(context, now, ["to_json(c.key)"]);
 }
 
 /**
@@ -28,14 +28,23 @@ export function keyedColumns(context: StatementContext, now: string = context.no
  */
 export const TOGETHER = "string_agg(circuit, e'\\n') as circuit";
 
-function packed({ rules }: StatementContext, now: string): string {
-  const failures = rules.failureWindowMs === undefined
-    ? "c.failure_count"
-    : recentFailures(rules.failureWindowMs, now);
-  const probing = rules.probing === undefined ? "" : ", c.probe_count, c.probe_expires_at";
-  return `concat_ws(',', c.state = 'open', c.state = 'half-open', ${now}, ${failures},
-c.success_count, c.last_failure_time, c.last_state_change, c.version${probing},
-case when c.forced_state is not null then to_json(c) end)`;
+function packed({ rules }: StatementContext, now: string, lines: string[]): string {
+  const { failureWindowMs, probing } = rules;
+  const fields = [
+    "c.state = 'open'",
+    "c.state = 'half-open'",
+    now,
+    failureWindowMs === undefined ? "c.failure_count" : recentFailures(failureWindowMs, now),
+    "c.success_count",
+    "c.last_failure_time",
+    "c.last_state_change",
+    "c.version",
+    ...probing === undefined ? [] : ["c.probe_count", "c.probe_expires_at"],
+    "case when c.forced_state is not null then to_json(c) end",
+  ];
+  // The cheapest of what puts a text together; a null becomes nothing.
+  const form = [fields.map(() => "%s").join(), ...lines.map(() => "%s")].join("\\n");
+  return `format(e'${form}', ${[...fields, ...lines].join(", ")}) as circuit`;
 }
 
 /** The circuits of all rows, under the key that they were asked for alone or come with. */
@@ -66,10 +75,11 @@ function textOf(circuit: unknown): string {
 }
 
 const LINE_FEED = 10;
+const COMMA = 44;
 const MINUS = 45;
 const ZERO = 48;
-const BRACE = 123;
 const LETTER_T = 116;
+const BRACE = 123;
 
 /** The numbers of the circuit that is being read, in the order of {@linkcode packed}. */
 const numbers = new Float64Array(8);
@@ -128,16 +138,13 @@ class Reader {
         sign = -1;
       } else if (letter >= ZERO && letter <= ZERO + 9) {
         number = number * 10 + letter - ZERO;
-      } else if (letter === BRACE) {
-        break;
-      } else {
+      } else if (letter === COMMA) {
         numbers[field++] = sign * number;
-        if (letter === LINE_FEED) {
-          at++;
-          break;
-        }
         number = 0;
         sign = 1;
+      } else {
+        if (letter === LINE_FEED) at++;
+        break;
       }
     }
     this.#at = at;

@@ -16,7 +16,7 @@ function namesOf(...only: string[]): string[] {
 Deno.test("bench runs every kind of load on real servers and reports what it found", async () => {
   const options = parseOptions([
     "--only=both-100-64,processes,gateway-64",
-    "--contenders=memory,stale,ours,original",
+    "--contenders=memory,stale,ours,original,gathered",
     "--seconds=0.05",
     "--rounds=1",
   ])!;
@@ -25,9 +25,9 @@ Deno.test("bench runs every kind of load on real servers and reports what it fou
 
   const labels = report.measurements.map(({ results }) => results.map(({ label }) => label));
   assertEquals(labels, [
-    ["memory", "ours", "original"],
+    ["memory", "ours", "original", "gathered"],
     ["ours", "original"],
-    ["memory", "stale", "ours", "original"],
+    ["memory", "stale", "ours", "original", "gathered"],
   ]);
   for (const { results } of report.measurements) {
     for (const result of results) {
@@ -43,8 +43,8 @@ Deno.test("bench runs every kind of load on real servers and reports what it fou
   assert(processes!.statementsPerCall > 0 && processes!.statementsPerCall <= 1);
   const stale = report.measurements[2]!.results.find(({ label }) => label === "stale")!;
   assert(stale.statementsPerCall < 0.1 && stale.p99s.every((p99) => p99 > 0));
-  assertEquals(report.verdicts.length, 6); // without the one that needs Redis
-  assertEquals(lines.filter((line) => line.startsWith("bar: ")).length, 6);
+  assertEquals(report.verdicts.length, 8); // without the one that needs Redis
+  assertEquals(lines.filter((line) => line.startsWith("bar: ")).length, 8);
 });
 
 Deno.test("measure gives every subject as many turns and never keeps the same order", async () => {
