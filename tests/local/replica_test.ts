@@ -205,7 +205,7 @@ Deno.test("successes that were acknowledged are counted exactly, and read back a
 });
 
 /** An origin whose ways wait until they are told to go on, one by one. */
-function gated() {
+function gated(clock: () => number = () => performance.now()) {
   const circuits = new MemoryCircuits(RULES, () => Date.now());
   const waiting: { name: PropertyKey; go: () => void }[] = [];
   const gate = (name: PropertyKey) => new Promise<void>((go) => waiting.push({ name, go }));
@@ -224,7 +224,7 @@ function gated() {
   const replica = new Replica(origin, {
     maxStalenessMs: 60_000,
     timeoutMs: 10_000,
-    clock: () => performance.now(),
+    clock,
     now: undefined,
   });
   const tick = () => new Promise<void>((resolve) => setTimeout(resolve));
@@ -276,6 +276,29 @@ Deno.test("a success that was on its way comes before a reset, and the reset bef
   assertEquals(await circuits.read("a"), undefined);
   await replica.end();
 });
+
+for (const first of ["read", "refresh"] as const) {
+  const name =
+    `a success that leaves while its circuit is read is read back, the ${first} answered first`;
+  Deno.test(name, async () => {
+    let now = 0;
+    const { circuits, replica, pass } = gated(() => now);
+    await circuits.recordSuccess("a");
+    const early = replica.read("a");
+    await pass("read");
+    await early;
+    await replica.recordSuccess("a");
+    now += 60_001; // too old to be answered
+    const read = replica.read("a");
+    await new Promise((resolve) => setTimeout(resolve));
+    replica.missed(); // takes the success with it
+    await pass(first);
+    await pass(first === "read" ? "refresh" : "read");
+    assertEquals((await read)!.successCount, 2);
+    assertEquals((await circuits.read("a"))!.successCount, 2);
+    await replica.end();
+  });
+}
 
 Deno.test("successes of a circuit that has half-opened meanwhile do not count as its probes'", async () => {
   const { circuits, replica, pass } = gated();
