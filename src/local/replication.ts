@@ -59,7 +59,8 @@ export class Replication implements ChangeListener {
   }
 
   #note(key: string, isKnown: boolean): void {
-    void (isKnown ? this.#digests.add(key) : this.#digests.delete(key));
+    if (isKnown) this.#digests.add(key);
+    else this.#digests.delete(key);
     if (this.#isEnded) return;
     clearTimeout(this.#linger);
     if (this.#digests.size > 0) this.#unsubscribe ??= this.#feed.subscribe(this);
