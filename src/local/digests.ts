@@ -52,9 +52,10 @@ export class Digests {
   }
 
   async #learn(key: string): Promise<void> {
-    const digest = await keyDigest(key);
+    // Without one, its changes are seen as those of a circuit that nobody announces.
+    const digest = await keyDigest(key).catch(() => undefined);
     // It may have gone meanwhile, and come back.
-    if (!this.#waiting.delete(key)) return;
+    if (!this.#waiting.delete(key) || digest === undefined) return;
     this.#digests.set(key, digest);
     this.#keys.set(digest, key);
   }

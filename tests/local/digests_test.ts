@@ -2,28 +2,21 @@ import { assert, assertEquals } from "@std/assert";
 import { keyDigest } from "../../src/key.ts";
 import { Digests } from "../../src/local/digests.ts";
 
-/** Counts the digests that are asked for while it runs, and how many were under way at once. */
-async function countDigests(work: () => Promise<void>): Promise<{ total: number; most: number }> {
+/** What runs instead of `crypto.subtle.digest` while something else does. */
+type Replacement = (digest: () => Promise<ArrayBuffer>) => Promise<ArrayBuffer>;
+
+async function replaceDigest(replacement: Replacement, work: () => Promise<void>): Promise<void> {
   const { subtle } = crypto;
-  let [total, underWay, most] = [0, 0, 0];
   Object.defineProperty(subtle, "digest", {
     configurable: true,
-    value: async (...args: Parameters<SubtleCrypto["digest"]>) => {
-      total++;
-      most = Math.max(most, ++underWay);
-      try {
-        return await SubtleCrypto.prototype.digest.apply(subtle, args);
-      } finally {
-        underWay--;
-      }
-    },
+    value: (...args: Parameters<SubtleCrypto["digest"]>) =>
+      replacement(() => SubtleCrypto.prototype.digest.apply(subtle, args)),
   });
   try {
     await work();
   } finally {
     Reflect.deleteProperty(subtle, "digest");
   }
-  return { total, most };
 }
 
 async function until(isTrue: () => boolean): Promise<void> {
@@ -64,7 +57,13 @@ Deno.test("a circuit that goes and comes back while its digest is computed is in
 Deno.test("a flood of circuits is digested a few at a time, and only those still in use", async () => {
   const digests = new Digests();
   const last = await keyDigest("99999");
-  const { total, most } = await countDigests(async () => {
+  let [total, underWay, most] = [0, 0, 0];
+  const counting: Replacement = async (digest) => {
+    total++;
+    most = Math.max(most, ++underWay);
+    return await digest().finally(() => underWay--);
+  };
+  await replaceDigest(counting, async () => {
     for (let index = 0; index < 100_000; index++) {
       digests.add(`${index}`);
       if (index >= 1000) digests.delete(`${index - 1000}`);
@@ -74,4 +73,18 @@ Deno.test("a flood of circuits is digested a few at a time, and only those still
   assertEquals(digests.size, 1000);
   assert(total >= 1000 && total < 1100, `${total} digests`);
   assert(most <= 16, `${most} at once`);
+});
+
+Deno.test("a digest that cannot be computed harms no other", async () => {
+  const digests = new Digests();
+  const digest = await keyDigest("b");
+  let failures = 0;
+  const failing: Replacement = (digest) =>
+    failures++ === 0 ? Promise.reject(new Error("no thread is free")) : digest();
+  await replaceDigest(failing, async () => {
+    digests.add("a");
+    digests.add("b");
+    await until(() => digests.keyOf(digest) === "b");
+  });
+  assertEquals(digests.keyOf(await keyDigest("a")), undefined);
 });
