@@ -109,13 +109,7 @@ async function original({ url, table, adaptersPath }: Endpoint): Promise<Contend
   const { PostgresCircuitBreakerStore } = await loadStomaAdapters(adaptersPath);
   const connection = openClient(url);
   const store = new PostgresCircuitBreakerStore(connection.client, table);
-  return {
-    name: "original",
-    target: store,
-    store,
-    statements: connection.statements,
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
-  };
+  return { name: "original", target: store, store, ...connection };
 }
 
 async function redis({ url, adaptersPath }: Endpoint): Promise<Contender> {
@@ -154,26 +148,17 @@ function floor({ url, table }: Endpoint): Contender {
   const record = `update ${table} set success_count = success_count + 1 where key = $1
     returning ${columns}`;
   const connection = openClient(url);
-  return {
-    name: "floor",
-    target: {
-      getState: (key) => connection.client.query(read, [key]),
-      recordSuccess: (key) => connection.client.query(record, [key]),
-    },
-    statements: connection.statements,
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
+  const target: Target = {
+    getState: (key) => connection.client.query(read, [key]),
+    recordSuccess: (key) => connection.client.query(record, [key]),
   };
+  return { name: "floor", target, ...connection };
 }
 
 function gathered({ url, table }: Endpoint): Contender {
   const connection = openClient(url);
   const target = gatheredFloor(connection.client, table);
-  return {
-    name: "gathered",
-    target,
-    // A gateway whose upstream is well calls nothing else.
-    store: target as CircuitBreakerStore,
-    statements: connection.statements,
-    [Symbol.asyncDispose]: () => connection[Symbol.asyncDispose](),
-  };
+  // A gateway whose upstream is well calls nothing else.
+  const store = target as CircuitBreakerStore;
+  return { name: "gathered", target, store, ...connection };
 }

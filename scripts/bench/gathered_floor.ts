@@ -1,3 +1,4 @@
+import { textArray } from "../../src/postgres/text_array.ts";
 import type { CircuitBreakerSnapshot, PostgresClient } from "../../src/types.ts";
 import type { Target } from "./load.ts";
 
@@ -5,17 +6,17 @@ import type { Target } from "./load.ts";
 interface CircuitRow {
   key: string;
   state: CircuitBreakerSnapshot["state"];
-  failures: unknown;
-  successes: unknown;
-  failed_at: unknown;
-  changed_at: unknown;
+  failure_count: unknown;
+  success_count: unknown;
+  last_failure_time: unknown;
+  last_state_change: unknown;
 }
 
 /** A statement for one key or for several, each with how often it was asked for. */
 type Statement = (calls: Map<string, number>) => Promise<{ rows: Record<string, unknown>[] }>;
 
-const COLUMNS = `c.key, c.state, c.failure_count as failures, c.success_count as successes,
-  c.last_failure_time as failed_at, c.last_state_change as changed_at`;
+const COLUMNS =
+  "c.key, c.state, c.failure_count, c.success_count, c.last_failure_time, c.last_state_change";
 
 /**
  * The least that a store can do that gathers: what waits leaves as one bare statement, and everybody
@@ -33,20 +34,15 @@ export function gatheredFloor(client: PostgresClient, table: string): Target {
     where c.key = call.key returning ${COLUMNS}`;
   const reads = new Gatherer((calls) => {
     const keys = [...calls.keys()];
-    return keys.length === 1 ? client.query(readOne, keys) : client.query(read, [arrayOf(keys)]);
+    return keys.length === 1 ? client.query(readOne, keys) : client.query(read, [textArray(keys)]);
   });
   const records = new Gatherer((calls) => {
     const [keys, successes] = [[...calls.keys()], [...calls.values()]];
     return keys.length === 1
       ? client.query(countOne, [keys[0], `${successes[0]}`])
-      : client.query(count, [arrayOf(keys), arrayOf(successes)]);
+      : client.query(count, [textArray(keys), textArray(successes)]);
   });
   return { getState: (key) => reads.join(key), recordSuccess: (key) => records.join(key) };
-}
-
-/** The benchmark's keys need no quotes. */
-function arrayOf(values: (string | number)[]): string {
-  return `{${values.join(",")}}`;
 }
 
 /** Gathers calls while a statement is in flight. */
@@ -93,9 +89,9 @@ class Gatherer {
 function toSnapshot(row: CircuitRow): CircuitBreakerSnapshot {
   return {
     state: row.state,
-    failureCount: Number(row.failures),
-    successCount: Number(row.successes),
-    lastFailureTime: Number(row.failed_at),
-    lastStateChange: Number(row.changed_at),
+    failureCount: Number(row.failure_count),
+    successCount: Number(row.success_count),
+    lastFailureTime: Number(row.last_failure_time),
+    lastStateChange: Number(row.last_state_change),
   };
 }
