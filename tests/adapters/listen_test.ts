@@ -8,7 +8,8 @@ import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { TcpProxy } from "../faults/tcp_proxy.ts";
 import { openNodePostgres, openPglite, openPostgresJs } from "../support/clients.ts";
 import { connect, createDatabase } from "../support/database.ts";
-import { endListeners, Inbox, listeningContract, send, until } from "./listening.ts";
+import { until } from "../support/until.ts";
+import { endListeners, Inbox, listeningContract, send } from "./listening.ts";
 
 const OPEN = { "postgres.js": openPostgresJs, "node-postgres": openNodePostgres };
 
@@ -147,7 +148,7 @@ Deno.test("fromPostgresJs leaves alone who listens to the same sql without it", 
   const lost = await Inbox.open(client, "own");
   await endListeners(client);
   await lost.lost();
-  await until(() => Promise.resolve(listening === 2));
+  await until(() => listening === 2);
   const again = await Inbox.open(client, "own");
   const second = arrival();
   await send(client, "users", "two");

@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { PostgresClient } from "../../src/types.ts";
 import type { TestRunner } from "../conformance/session.ts";
+import { until } from "../support/until.ts";
 
 /** A driver that can listen. */
 export interface ListeningUnderTest {
@@ -92,7 +93,7 @@ export function listeningContract(runner: TestRunner, driver: ListeningUnderTest
     const inboxes = [await Inbox.open(client, "a"), await Inbox.open(client, "b")];
     assert((await listenerPids(client)).length > 0);
     await Promise.all(inboxes.map((inbox) => inbox.unlisten()));
-    await until(async () => (await listenerPids(client)).length === 0);
+    await until(async () => (await listenerPids(client)).length === 0, LOST_WITHIN_MS);
   });
 
   test("a lost connection is reported once, and a new one can be had", async (client) => {
@@ -123,7 +124,7 @@ export function listeningContract(runner: TestRunner, driver: ListeningUnderTest
         assert(!inbox.isLost);
       }
     }));
-    await until(async () => (await listenerPids(client)).length === 0);
+    await until(async () => (await listenerPids(client)).length === 0, LOST_WITHIN_MS);
   });
 }
 
@@ -185,15 +186,6 @@ export async function listenerPids(client: PostgresClient): Promise<number[]> {
       where datname = current_database() and pid <> pg_backend_pid() and query ~* '^(un)?listen '`,
   );
   return rows.map(({ pid }) => Number(pid));
-}
-
-/** Asks again until something holds. */
-export async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + LOST_WITHIN_MS;
-  while (!await holds()) {
-    assert(performance.now() < deadline, "it did not come true");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 async function soon<T>(what: string, promise: Promise<T>): Promise<T> {

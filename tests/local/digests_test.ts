@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { keyDigest } from "../../src/key.ts";
 import { Digests } from "../../src/local/digests.ts";
+import { until } from "../support/until.ts";
 
 /** What runs instead of `crypto.subtle.digest` while something else does. */
 type Replacement = (digest: () => Promise<ArrayBuffer>) => Promise<ArrayBuffer>;
@@ -17,13 +18,6 @@ async function replaceDigest(replacement: Replacement, work: () => Promise<void>
   } finally {
     Reflect.deleteProperty(subtle, "digest");
   }
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let i = 0; i < 1000 && !isTrue(); i++) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  assert(isTrue());
 }
 
 Deno.test("a circuit in use is found by its digest, and not when it is out of use", async () => {

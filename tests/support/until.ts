@@ -1,0 +1,13 @@
+import { assert } from "@std/assert";
+
+/** Asks again and again until something holds, and fails if it does not within so many milliseconds. */
+export async function until(
+  holds: () => boolean | Promise<boolean>,
+  withinMs: number = 2000,
+): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!await holds()) {
+    assert(performance.now() < deadline, `it did not come true within ${withinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
