@@ -33,13 +33,13 @@ export {
   StoreTimeoutError,
   StoreUnavailableError,
 } from "./src/errors.ts";
-export { InMemoryCircuitBreakerStore } from "./src/local/memory_store.ts";
+export { InMemoryCircuitBreakerStore } from "./src/memory_store.ts";
 export type {
   InMemoryCircuitBreakerStoreOptions,
   OutageChange,
   PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
-} from "./src/options.ts";
+} from "./src/options/store_options.ts";
 export { migrate } from "./src/postgres/migrate.ts";
 export { schemaSql } from "./src/postgres/schema.ts";
 export { PostgresCircuitBreakerStore } from "./src/store.ts";

@@ -8,7 +8,7 @@
 
 import { createDatabase, dropAbandonedDatabases } from "../tests/support/database.ts";
 import { startPostgres } from "../tests/support/postgres_server.ts";
-import { Lane } from "./npm/checks/lane.ts";
+import { ProgramQueue } from "./npm/checks/program_queue.ts";
 import { checkEntries, checkOnDatabase, PACKAGE } from "./npm/checks/projects.ts";
 import { Report } from "./npm/checks/report.ts";
 import { findRuntimes } from "./npm/checks/runtimes.ts";
@@ -26,8 +26,8 @@ async function run(report: Report): Promise<void> {
   await using resources = new AsyncDisposableStack();
   const [database, files, programs] = await Promise.all([
     provideServer(resources),
-    Lane.open(),
-    Lane.open(),
+    ProgramQueue.open(),
+    ProgramQueue.open(),
   ]);
   resources.use(files);
   resources.use(programs);
@@ -35,8 +35,8 @@ async function run(report: Report): Promise<void> {
   const tarball = await pack(files, PACKAGE);
   const { found, missing } = await findRuntimes(programs);
   for (const { name, reason } of missing) report.ignore(name, reason);
-  const ground = { lane: programs, manifest, tarball, database, report };
-  const lanes = await Promise.allSettled([
+  const ground = { queue: programs, manifest, tarball, database, report };
+  const queues = await Promise.allSettled([
     (async () => {
       await report.group("Tarball", () => checkTarball(files, tarball, specification));
       await report.group("Linters", () => checkWithLinters(files, tarball));
@@ -47,7 +47,7 @@ async function run(report: Report): Promise<void> {
       await checkOnDatabase(ground, found);
     })(),
   ]);
-  for (const lane of lanes) if (lane.status === "rejected") throw lane.reason;
+  for (const queue of queues) if (queue.status === "rejected") throw queue.reason;
 }
 
 /** What is tested has to be what the sources say. */

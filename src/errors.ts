@@ -231,6 +231,11 @@ export function isStoreUnavailableError(value: unknown): value is StoreUnavailab
   return hasBrand(value, "StoreUnavailableError");
 }
 
+/** Whether an error says that the database cannot be used at the moment. */
+export function isOutage(error: unknown): error is Error {
+  return isStoreTimeoutError(error) || isStoreUnavailableError(error);
+}
+
 function brand(error: Error, name: string): void {
   const names = (error as unknown as Record<symbol, string[] | undefined>)[BRAND] ?? [];
   Object.defineProperty(error, BRAND, { value: [...names, name], configurable: true });

@@ -6,9 +6,6 @@
  * keys: one that failed here would switch a breaker off.
  */
 
-import { assertOneOf, assertString } from "./check.ts";
-import { CIRCUIT_STATES, type CircuitState } from "./types.ts";
-
 /** The longest key in UTF-8 bytes that is stored as it is. */
 export const MAX_PLAIN_KEY_BYTES = 512;
 
@@ -104,18 +101,4 @@ export function compareKeys(a: string, b: string): number {
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
-}
-
-/** Throws unless the value is a usable circuit key: any string. */
-export function assertKey(action: string, key: unknown): asserts key is string {
-  assertString(action, "key", key);
-}
-
-/** Throws unless the value is the name of a circuit state. */
-export function assertState(
-  action: string,
-  name: string,
-  state: unknown,
-): asserts state is CircuitState {
-  assertOneOf(action, name, state, CIRCUIT_STATES);
 }

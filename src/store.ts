@@ -1,13 +1,13 @@
-import { Caretaker } from "./local/caretaker.ts";
-import { ClockOffset } from "./local/clock.ts";
-import { Fallback } from "./local/fallback.ts";
-import { OutageGuard } from "./local/outage.ts";
-import { Replication } from "./local/replication.ts";
-import { CircuitService } from "./local/service.ts";
-import { Watches } from "./local/watch.ts";
-import type { PostgresCircuitBreakerStoreOptions } from "./options.ts";
-import { resolveOptions } from "./resolve_options.ts";
-import { Batch } from "./postgres/batch.ts";
+import { BackgroundPruner } from "./outage/background_pruner.ts";
+import { ClockOffset } from "./time/clock_offset.ts";
+import { LocalCircuits } from "./outage/local_circuits.ts";
+import { OutageGuard } from "./outage/guard.ts";
+import { CacheInvalidation } from "./cache/invalidation.ts";
+import { Admission } from "./admission/admission.ts";
+import { Watches } from "./feed/watch.ts";
+import type { PostgresCircuitBreakerStoreOptions } from "./options/store_options.ts";
+import { resolveOptions } from "./options/resolve.ts";
+import { Dispatcher } from "./postgres/dispatcher.ts";
 import { ChangeFeed } from "./postgres/change_feed.ts";
 import { CircuitTable } from "./postgres/circuit_table.ts";
 import { assertClient } from "./postgres/executor.ts";
@@ -51,10 +51,10 @@ import type {
  * ```
  */
 export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
-  readonly #service: CircuitService;
+  readonly #service: Admission;
   readonly #guard: OutageGuard;
-  readonly #caretaker: Caretaker | undefined;
-  readonly #replication: Replication | undefined;
+  readonly #caretaker: BackgroundPruner | undefined;
+  readonly #replication: CacheInvalidation | undefined;
   readonly #watches: Watches;
   #closing: Promise<void> | undefined;
 
@@ -83,24 +83,24 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     this.#guard = new OutageGuard({
       fallback: resolved.onOutage === "throw"
         ? undefined
-        : new Fallback(rules, now ?? (() => Date.now() - offset.value)),
+        : new LocalCircuits(rules, now ?? (() => Date.now() - offset.value)),
       onOutageChange: resolved.onOutageChange,
     });
     const { maxCircuits, maxStalenessMs } = resolved;
     const { onOutcome } = this.#guard;
-    this.#guard.guard(new Batch(circuits, { timeoutMs, maxCircuits, onOutcome }));
+    this.#guard.guard(new Dispatcher(circuits, { timeoutMs, maxCircuits, onOutcome }));
     const feed = new ChangeFeed(client, name);
     this.#replication = maxStalenessMs === 0
       ? undefined
-      : new Replication(this.#guard, feed, { maxStalenessMs, timeoutMs, now });
-    this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new Caretaker(
+      : new CacheInvalidation(this.#guard, feed, { maxStalenessMs, timeoutMs, now });
+    this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new BackgroundPruner(
       (idleMs, limit) => this.#guard.prune(idleMs, limit, true),
       resolved.pruneIdleMs,
     );
     // Looked up at each call, as everywhere else: a test may replace it later.
     const callerNow = now ?? (() => Date.now());
     const clock = { now: callerNow, toCaller: offset.toCaller.bind(offset) };
-    this.#service = new CircuitService(this.#replication?.replica ?? this.#guard, rules, clock);
+    this.#service = new Admission(this.#replication?.replica ?? this.#guard, rules, clock);
     this.#watches = new Watches({ circuits: this.#guard, feed, clock, maxStalenessMs });
   }
 

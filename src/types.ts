@@ -89,7 +89,7 @@ export interface PostgresClient {
    * asking at intervals. A bare PGlite has it as it is.
    *
    * @param channel The channel's name, of at most 63 lower-case letters, digits and underscores.
-   * @param onNotification Told of each payload, in the order in which the transactions were
+   * @param onNotification ChangeTail of each payload, in the order in which the transactions were
    * committed. Does not throw.
    * @returns What ends it, once the server listens. Rejects where it cannot listen, having left
    * nothing behind.

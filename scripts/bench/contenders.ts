@@ -1,5 +1,5 @@
 import { InMemoryCircuitBreakerStore, PostgresCircuitBreakerStore } from "../../mod.ts";
-import type { PostgresCircuitBreakerStoreOptions } from "../../src/options.ts";
+import type { PostgresCircuitBreakerStoreOptions } from "../../src/options/store_options.ts";
 import type { CircuitBreakerStore } from "../../src/types.ts";
 import { loadStomaAdapters, type StomaRedisClient } from "../../tests/support/stoma.ts";
 import { openClient } from "./client.ts";

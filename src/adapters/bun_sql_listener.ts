@@ -5,7 +5,7 @@
  * @module
  */
 
-import { within } from "../deadline.ts";
+import { withDeadline } from "../time/deadline.ts";
 import {
   type Closing,
   END_WITHIN_MS,
@@ -49,7 +49,7 @@ export function listenOfBun(sql: object): Listen | undefined {
     const lose = () => void (subscription.lose() && release());
     const check = () => void answers(driver, channel).then((isAlive) => isAlive || lose());
     try {
-      await within(LISTEN_WITHIN_MS, "listen", registration);
+      await withDeadline(LISTEN_WITHIN_MS, "listen", registration);
       subscription.assertListening();
     } catch (error) {
       subscription.end();
@@ -68,7 +68,7 @@ export function listenOfBun(sql: object): Listen | undefined {
 async function answers(driver: Listening, channel: string): Promise<boolean> {
   const registration = driver.listen(channel, () => {});
   try {
-    await within(LISTEN_WITHIN_MS, "listen", registration);
+    await withDeadline(LISTEN_WITHIN_MS, "listen", registration);
     return true;
   } catch {
     return false;
@@ -81,7 +81,7 @@ async function answers(driver: Listening, channel: string): Promise<boolean> {
 async function cancel(registration: Promise<Registration>): Promise<void> {
   try {
     const registered = await registration;
-    await within(END_WITHIN_MS, "stop listening", registered.unlisten());
+    await withDeadline(END_WITHIN_MS, "stop listening", registered.unlisten());
   } catch {
     // There never was one, or its connection is gone.
   }

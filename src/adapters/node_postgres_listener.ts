@@ -4,7 +4,7 @@
  * @module
  */
 
-import { within } from "../deadline.ts";
+import { withDeadline } from "../time/deadline.ts";
 import {
   END_WITHIN_MS,
   type Listen,
@@ -61,7 +61,7 @@ export function listenOfPool(pool: object): Listen | undefined {
       if (message.channel === channel) subscription.tell(message.payload ?? "");
     });
     try {
-      await within(LISTEN_WITHIN_MS, "listen", begin(client, channel));
+      await withDeadline(LISTEN_WITHIN_MS, "listen", begin(client, channel));
       subscription.assertListening();
     } catch (error) {
       subscription.end();
@@ -82,7 +82,7 @@ async function end(client: Listening): Promise<void> {
   // Who waits for the end must not see the process go before.
   client.ref?.();
   try {
-    await within(END_WITHIN_MS, "stop listening", client.end());
+    await withDeadline(END_WITHIN_MS, "stop listening", client.end());
   } catch {
     destroy(client);
   }

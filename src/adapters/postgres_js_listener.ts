@@ -6,7 +6,7 @@
  * @module
  */
 
-import { within } from "../deadline.ts";
+import { withDeadline } from "../time/deadline.ts";
 import {
   type Closing,
   END_WITHIN_MS,
@@ -77,7 +77,7 @@ export function listenOfSql(sql: object): Listen | undefined {
     };
 
     try {
-      await within(LISTEN_WITHIN_MS, "listen", begin());
+      await withDeadline(LISTEN_WITHIN_MS, "listen", begin());
       subscription.assertListening();
     } catch (error) {
       subscription.end();
@@ -112,7 +112,7 @@ async function end(driver: Driver, inner: Inner): Promise<void> {
 async function forget(inner: Inner, channel: string): Promise<void> {
   try {
     const unlisten = Promise.resolve(inner.unsafe(`unlisten ${quoteChannel(channel)}`));
-    await within(END_WITHIN_MS, "stop listening", unlisten);
+    await withDeadline(END_WITHIN_MS, "stop listening", unlisten);
   } catch {
     // The connection is gone, or will be.
   }

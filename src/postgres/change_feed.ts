@@ -1,5 +1,5 @@
-import { startTimer } from "../background.ts";
-import type { ChangeListener } from "../circuit.ts";
+import { startBackgroundTimer } from "../time/background.ts";
+import type { ChangeListener } from "../rules/circuit.ts";
 import type { PostgresClient, Unlisten } from "../types.ts";
 import { CHANNEL_PREFIX } from "./change_triggers.ts";
 import type { TableName } from "./identifier.ts";
@@ -78,7 +78,7 @@ export class ChangeFeed {
   #again(run: Run, failures: number): void {
     if (this.#run !== run) return;
     const delay = Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS);
-    run.timer = startTimer(() => {
+    run.timer = startBackgroundTimer(() => {
       if (this.#run === run) void this.#listen(run, failures);
     }, delay * (0.5 + Math.random() / 2));
   }

@@ -4,7 +4,7 @@
  * merely recorded do not touch `version` and come nowhere near this.
  */
 
-import { REMEMBERED_CHANGES } from "../circuit.ts";
+import { REMEMBERED_CHANGES } from "../rules/circuit.ts";
 import { DIGEST_DIGITS } from "../key.ts";
 import { quoteLiteral, type TableName } from "./identifier.ts";
 

@@ -1,11 +1,12 @@
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
-import type { Circuit, Deferred, Force, Histories, Refreshed, Round } from "../circuit.ts";
-import type { ResolvedListOptions } from "../list_options.ts";
-import type { CircuitRules } from "../options.ts";
+import type { Circuit, Deferred, Histories, Refreshed, Round } from "../rules/circuit.ts";
+import type { Force } from "../options/force.ts";
+import type { ResolvedListOptions } from "../options/list.ts";
+import type { CircuitRules } from "../options/store_options.ts";
 import type { CircuitState, PostgresClient } from "../types.ts";
-import { pruneStatement, trimStatement } from "./cleanup_statements.ts";
+import { pruneStatement, trimStatement } from "./statements/prune.ts";
 import { execute, type Execution, type Row } from "./executor.ts";
-import { historyStatement, toHistories } from "./history.ts";
+import { historyStatement, toHistories } from "./statements/history.ts";
 import type { TableName } from "./identifier.ts";
 import {
   addOneSuccessesStatement,
@@ -19,8 +20,8 @@ import {
   recordSuccessesStatement,
   refreshStatement,
   resetStatement,
-} from "./statements.ts";
-import { toCircuit, toCircuits } from "./packed_circuit.ts";
+} from "./statements/record.ts";
+import { toCircuit, toCircuits } from "./codec.ts";
 import { StatementContext } from "./sql_parts.ts";
 import { textArray } from "./text_array.ts";
 import {
@@ -28,7 +29,7 @@ import {
   forceStatement,
   settleStatement,
   transitionStatement,
-} from "./transition_statements.ts";
+} from "./statements/transition.ts";
 
 /** What is to be counted for one circuit. */
 export interface Tally {
@@ -38,13 +39,13 @@ export interface Tally {
 }
 
 /** How many probes of one circuit are wanted. */
-export interface Want {
+export interface ClaimRequest {
   key: string;
   wanted: number;
 }
 
 /** A circuit after a claim, and how many probes were admitted. */
-export interface Claimed extends Circuit {
+export interface ClaimedCircuit extends Circuit {
   granted: number;
 }
 
@@ -56,7 +57,7 @@ export interface CircuitTableOptions {
   durability: "default" | "relaxed";
   /** How long somebody waits for a statement, in milliseconds. */
   timeoutMs: number;
-  /** Told of the two clocks by every statement that returned the server's. */
+  /** ChangeTail of the two clocks by every statement that returned the server's. */
   onTime: (sent: number, server: number, received: number) => void;
 }
 
@@ -158,7 +159,7 @@ export class CircuitTable {
   }
 
   /** Admits as many probes as the rules allow; no key may stand twice. */
-  claim(wants: readonly Want[]): Promise<Claimed[]> {
+  claim(wants: readonly ClaimRequest[]): Promise<ClaimedCircuit[]> {
     const params = [
       textArray(wants.map((want) => want.key)),
       textArray(wants.map((want) => want.wanted)),

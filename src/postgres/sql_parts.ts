@@ -1,6 +1,6 @@
 /** Pieces of SQL that several statements share. */
 
-import type { CircuitRules } from "../options.ts";
+import type { CircuitRules } from "../options/store_options.ts";
 import type { TableName } from "./identifier.ts";
 
 /** What the text of a store's statements depends on. */

@@ -6,6 +6,6 @@
  */
 
 import "../conformance/memory_test.ts";
-import "../local/clock_test.ts";
+import "../time/clock_offset_test.ts";
 import "../postgres/identifier_test.ts";
 import "../postgres/sql_state_test.ts";

@@ -82,9 +82,9 @@ Deno.test("transplant() has programs use the package, and refuses what it does n
   const backend = await Deno.readTextFile(`${folder.path}/tests/conformance/sql_backend.mjs`);
   assertEquals(importsOf(backend).map(({ specifier }) => specifier), [manifest.name]);
   await assertRejects(
-    () => transplant(manifest, ["tests/local/clock_test.ts"], folder.path),
+    () => transplant(manifest, ["tests/time/clock_offset_test.ts"], folder.path),
     Error,
-    "Cannot test the package: tests/local/clock_test.ts imports what is not exported, received " +
-      "src/local/clock.ts",
+    "Cannot test the package: tests/time/clock_offset_test.ts imports what is not exported, received " +
+      "src/time/clock_offset.ts",
   );
 });

@@ -12,7 +12,7 @@ import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts
 import { ROOT } from "../../workspace.ts";
 import { type Manifest, specifierOf } from "../manifest.ts";
 import { toJavaScript, toScript, transplant } from "../transplant.ts";
-import type { Lane } from "./lane.ts";
+import type { ProgramQueue } from "./program_queue.ts";
 import { ensure, type Report, type Result, resultOf } from "./report.ts";
 import { runProgram, type Runtime } from "./runtimes.ts";
 
@@ -22,7 +22,7 @@ const PROGRAMS = ["conformance", "entries", "gateway", "quick_start"];
 
 /** What all runs in projects share. */
 export interface Ground {
-  readonly lane: Lane;
+  readonly queue: ProgramQueue;
   readonly manifest: Manifest;
   readonly tarball: string;
   /** The administrator's connection string. */
@@ -32,8 +32,8 @@ export interface Ground {
 
 /** Imports every entry point in a project that has nothing but the package. */
 export async function checkEntries(ground: Ground, runtimes: readonly Runtime[]): Promise<void> {
-  const { lane, manifest, tarball, report } = ground;
-  const project = await lane.project("plain", [tarball]);
+  const { queue, manifest, tarball, report } = ground;
+  const project = await queue.project("plain", [tarball]);
   await transplant(manifest, [programPath("entries")], project);
   const expected: Record<string, string[]> = {};
   for (const [specifier, source] of await importSources(manifest)) {
@@ -43,7 +43,7 @@ export async function checkEntries(ground: Ground, runtimes: readonly Runtime[])
     await report.group(
       `${runtime.name}, every entry point`,
       () =>
-        runProgram(lane, runtime, project, [
+        runProgram(queue, runtime, project, [
           toScript(programPath("entries")),
           manifest.name,
           JSON.stringify(expected),
@@ -57,8 +57,8 @@ export async function checkOnDatabase(
   ground: Ground,
   runtimes: readonly Runtime[],
 ): Promise<void> {
-  const { lane, manifest, tarball, report } = ground;
-  const project = await lane.project("drivers", [
+  const { queue, manifest, tarball, report } = ground;
+  const project = await queue.project("drivers", [
     tarball,
     ...["pg", "@types/pg", "postgres", "bun-types"].map((name) =>
       withoutScheme(manifest.imports[name]!)
@@ -69,7 +69,7 @@ export async function checkOnDatabase(
   await transplant(manifest, PROGRAMS.map(programPath), project);
   await using stoma = await bundleStoma();
   await repairStoma(project, stoma.gatewayPath);
-  await report.group("Quick starts", () => checkQuickStartTypes(lane, project));
+  await report.group("Quick starts", () => checkQuickStartTypes(queue, project));
 
   const required = await transplantRequiring(manifest, project);
   for (const runtime of runtimes) {
@@ -78,7 +78,7 @@ export async function checkOnDatabase(
         await report.group(`${runtime.name}, ${driver}, ${program}`, async () => {
           await using database = await createDatabase(ground.database);
           const args = [toScript(programPath(program)), driver, database.url, stoma.gatewayPath];
-          return await runProgram(lane, runtime, project, args);
+          return await runProgram(queue, runtime, project, args);
         });
       }
     }
@@ -89,7 +89,7 @@ export async function checkOnDatabase(
         "postgres",
         database.url,
       ];
-      return await runProgram(lane, runtime, project, args);
+      return await runProgram(queue, runtime, project, args);
     });
     await report.group(
       `${runtime.name}, quick start`,
@@ -136,7 +136,7 @@ async function transplantRequiring(manifest: Manifest, project: string): Promise
 
 /** Runs the quick start that the README has for a runtime, and looks at what it left behind. */
 async function checkQuickStart(
-  { lane, database: admin }: Ground,
+  { queue, database: admin }: Ground,
   runtime: Runtime,
   project: string,
 ): Promise<Result[]> {
@@ -150,7 +150,7 @@ async function checkQuickStart(
   const file = `${project}/${isNode ? toScript(source) : source}`;
   await Deno.writeTextFile(file, text);
   const args = [toScript(programPath("quick_start")), file, STOMA];
-  const results = await runProgram(lane, runtime, project, args, { DATABASE_URL: database.url });
+  const results = await runProgram(queue, runtime, project, args, { DATABASE_URL: database.url });
   return [
     ...results,
     await resultOf("the circuit is open in the database", async () => {
@@ -165,7 +165,7 @@ async function checkQuickStart(
 }
 
 /** Compiles the quick starts with the types of everything that they import. */
-async function checkQuickStartTypes(lane: Lane, project: string): Promise<Result[]> {
+async function checkQuickStartTypes(queue: ProgramQueue, project: string): Promise<Result[]> {
   const results: Result[] = [];
   for (const [name, types] of Object.entries({ node: "node", bun: "bun-types", deno: undefined })) {
     const file = quickStart(name);
@@ -185,7 +185,7 @@ async function checkQuickStartTypes(lane: Lane, project: string): Promise<Result
     const command = types === undefined
       ? [Deno.execPath(), "check", "--quiet", "--no-lock", "--node-modules-dir=manual", file]
       : ["node", `${project}/node_modules/typescript/bin/tsc`, "-p", config];
-    results.push(await resultOf(`${file} compiles`, () => lane.runOk(command, project)));
+    results.push(await resultOf(`${file} compiles`, () => queue.runOk(command, project)));
   }
   return results;
 }

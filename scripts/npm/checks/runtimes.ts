@@ -5,7 +5,7 @@
  */
 
 import type { CaseResult } from "../../../tests/npm/cases.ts";
-import type { Lane } from "./lane.ts";
+import type { ProgramQueue } from "./program_queue.ts";
 import type { Result } from "./report.ts";
 
 /** A runtime of this machine. */
@@ -21,11 +21,11 @@ const BUN_FROM_NPM = "bun@1.4.5";
 
 /** The runtimes there are here, and why others are not. */
 export async function findRuntimes(
-  lane: Lane,
+  queue: ProgramQueue,
 ): Promise<{ found: Runtime[]; missing: { name: string; reason: string }[] }> {
   const found: Runtime[] = [
     {
-      name: `Node ${(await lane.runOk(["node", "--version"], lane.path)).trim().slice(1)}`,
+      name: `Node ${(await queue.runOk(["node", "--version"], queue.path)).trim().slice(1)}`,
       command: ["node"],
       drivers: ["pg", "postgres"],
     },
@@ -43,7 +43,7 @@ export async function findRuntimes(
     },
   ];
   for (const command of [["bun"], ["npx", "-y", BUN_FROM_NPM]]) {
-    const version = await versionOf(lane, command);
+    const version = await versionOf(queue, command);
     if (version === undefined) continue;
     found.push({
       name: `Bun ${version}`,
@@ -56,9 +56,12 @@ export async function findRuntimes(
   return { found, missing: [{ name: "Bun", reason }] };
 }
 
-async function versionOf(lane: Lane, command: readonly string[]): Promise<string | undefined> {
+async function versionOf(
+  queue: ProgramQueue,
+  command: readonly string[],
+): Promise<string | undefined> {
   try {
-    const { success, stdout } = await lane.run([...command, "--version"], lane.path);
+    const { success, stdout } = await queue.run([...command, "--version"], queue.path);
     return success ? stdout.trim() : undefined;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
@@ -68,13 +71,13 @@ async function versionOf(lane: Lane, command: readonly string[]): Promise<string
 
 /** Runs a program that prints a line for each of its cases. */
 export async function runProgram(
-  lane: Lane,
+  queue: ProgramQueue,
   runtime: Runtime,
   project: string,
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<Result[]> {
-  const outcome = await lane.run([...runtime.command, ...args], project, env);
+  const outcome = await queue.run([...runtime.command, ...args], project, env);
   const results: CaseResult[] = [];
   const rest: string[] = [];
   for (const line of outcome.output.split("\n")) {

@@ -6,7 +6,7 @@
 
 import { filesIn } from "../build.ts";
 import type { Specification } from "../specification.ts";
-import { type Lane, npm } from "./lane.ts";
+import { npm, type ProgramQueue } from "./program_queue.ts";
 import { ensure, type Result, resultOf } from "./report.ts";
 
 const MAX_BYTES = 100_000;
@@ -16,24 +16,24 @@ const PUBLINT = "publint@0.3.25";
 const ARE_THE_TYPES_WRONG = "@arethetypeswrong/cli@0.18.5";
 
 /** Packs the built package as npm does when it publishes. */
-export async function pack(lane: Lane, folder: string): Promise<string> {
-  const printed = await lane.runOk(
-    npm("pack", "--json", "--ignore-scripts", "--pack-destination", lane.path),
+export async function pack(queue: ProgramQueue, folder: string): Promise<string> {
+  const printed = await queue.runOk(
+    npm("pack", "--json", "--ignore-scripts", "--pack-destination", queue.path),
     folder,
   );
   const [{ filename }] = JSON.parse(printed) as [{ filename: string }];
-  return `${lane.path}/${filename}`;
+  return `${queue.path}/${filename}`;
 }
 
 /** Checks the files in the tarball against the specification. */
 export async function checkTarball(
-  lane: Lane,
+  queue: ProgramQueue,
   tarball: string,
   specification: Specification,
 ): Promise<Result[]> {
-  const unpacked = `${lane.path}/unpacked`;
+  const unpacked = `${queue.path}/unpacked`;
   await Deno.mkdir(unpacked);
-  await lane.runOk(["tar", "-xzf", tarball, "-C", unpacked], lane.path);
+  await queue.runOk(["tar", "-xzf", tarball, "-C", unpacked], queue.path);
   const folder = `${unpacked}/package`;
   const files = await filesIn(folder);
   const texts = new Map<string, string>();
@@ -86,15 +86,15 @@ export async function checkTarball(
 }
 
 /** Has the linters that npm's users know look at the tarball. */
-export async function checkWithLinters(lane: Lane, tarball: string): Promise<Result[]> {
-  const project = await lane.project("linters", [PUBLINT, ARE_THE_TYPES_WRONG]);
+export async function checkWithLinters(queue: ProgramQueue, tarball: string): Promise<Result[]> {
+  const project = await queue.project("linters", [PUBLINT, ARE_THE_TYPES_WRONG]);
   const bin = `${project}/node_modules/.bin`;
   return [
     await resultOf("publint finds nothing", async () => {
-      await lane.runOk([`${bin}/publint`, "run", tarball, "--strict"], project);
+      await queue.runOk([`${bin}/publint`, "run", tarball, "--strict"], project);
     }),
     await resultOf("are the types wrong? finds nothing", async () => {
-      await lane.runOk([`${bin}/attw`, tarball, "--no-emoji"], project);
+      await queue.runOk([`${bin}/attw`, tarball, "--no-emoji"], project);
     }),
   ];
 }

@@ -6,7 +6,7 @@
 
 import { ROOT } from "../../workspace.ts";
 import { type Manifest, specifierOf } from "../manifest.ts";
-import type { Lane } from "./lane.ts";
+import type { ProgramQueue } from "./program_queue.ts";
 import { type Result, resultOf } from "./report.ts";
 
 /** 5.2 is the first that knows `AsyncDisposable`. */
@@ -58,11 +58,11 @@ const SETTINGS: readonly Setting[] = [
 
 /** Compiles the consumer of `tests/npm` and an import of every entry point, in every setting. */
 export async function checkTypes(
-  lane: Lane,
+  queue: ProgramQueue,
   manifest: Manifest,
   tarball: string,
 ): Promise<Result[]> {
-  const project = await lane.project("types", [
+  const project = await queue.project("types", [
     tarball,
     ...Object.entries(COMPILERS).map(([name, version]) => `${name}@npm:typescript@${version}`),
   ]);
@@ -87,7 +87,7 @@ export async function checkTypes(
       } with moduleResolution ${setting.moduleResolution}`;
       const tsc = `${project}/node_modules/${name}/bin/tsc`;
       results.push(
-        await resultOf(title, () => lane.runOk(["node", tsc, "-p", config], project)),
+        await resultOf(title, () => queue.runOk(["node", tsc, "-p", config], project)),
       );
     }
   }

@@ -1,0 +1,32 @@
+import { assertMilliseconds, assertOptions, assertString } from "./check.ts";
+import type { ForceOptions } from "../types.ts";
+
+/** What an operator forces on a circuit. */
+export interface Force {
+  state: "open" | "closed";
+  /** For how long, in milliseconds; `undefined` for no end. */
+  forMs: number | undefined;
+  reason: string | undefined;
+}
+
+const ACTION = "force circuit";
+const MAX_REASON = 1000;
+
+/** Checks how a state is to be forced. */
+export function resolveForce(state: "open" | "closed", options: ForceOptions): Force {
+  assertOptions(ACTION, options, ["reason", "forMs"]);
+  const { reason, forMs } = options;
+  if (reason !== undefined) assertString(ACTION, "reason", reason);
+  if (reason !== undefined && reason.length > MAX_REASON) {
+    throw new RangeError(
+      `Cannot ${ACTION}: "reason" must have at most ${MAX_REASON} characters, received ${reason.length}`,
+    );
+  }
+  assertMilliseconds(ACTION, "forMs", forMs);
+  return {
+    state,
+    forMs: forMs === undefined ? undefined : Math.ceil(forMs),
+    // What a text column cannot hold is replaced: a reason is for people.
+    reason: reason?.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd"),
+  };
+}

@@ -1,0 +1,406 @@
+/** Bounded staleness on a real server: what it costs, what it never does, and what it survives. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  isStoreUnavailableError,
+  migrate,
+  PostgresCircuitBreakerStore,
+  type PostgresCircuitBreakerStoreOptions,
+  type PostgresClient,
+  StoreTimeoutError,
+  StoreUnavailableError,
+} from "../../mod.ts";
+import { openNodePostgres, openPostgresJs } from "../support/clients.ts";
+import { createDatabase } from "../support/database.ts";
+
+const TABLE = "stoma_circuit_breakers";
+
+async function openSite() {
+  await using cleanup = new AsyncDisposableStack();
+  const database = cleanup.use(await createDatabase());
+  const { client, raw } = cleanup.use(await openPostgresJs(database.url, { max: 4 }));
+  await migrate(client);
+  const stores = cleanup.use(new AsyncDisposableStack());
+  const kept = cleanup.move();
+  return {
+    raw,
+    client,
+    url: database.url,
+    /** A store, what it has sent, and switches that cut it off from its database or slow it down. */
+    open(options: PostgresCircuitBreakerStoreOptions, on: PostgresClient = client) {
+      const link = { sent: [] as string[], isCut: false, delayMs: 0 };
+      const watched: PostgresClient = {
+        async query(text, params) {
+          if (link.isCut) throw new Error("cut off");
+          link.sent.push(text);
+          if (link.delayMs > 0) await pause(link.delayMs);
+          return await on.query(text, params);
+        },
+      };
+      const store = new PostgresCircuitBreakerStore(watched, TABLE, options);
+      stores.defer(() => store.close().catch(() => {}));
+      return { store, link };
+    },
+    async row(key: string) {
+      const [row] = await raw`select * from ${raw(TABLE)} where key = ${key}`;
+      return row;
+    },
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+Deno.test("a busy circuit costs one statement per interval, which counts its successes too", async () => {
+  await using site = await openSite();
+  const maxStalenessMs = 200;
+  const { store, link } = site.open({ maxStalenessMs });
+  await store.getState("api");
+  const { length: first } = link.sent;
+  const start = performance.now();
+  let requests = 0;
+  while (performance.now() - start < 2000) {
+    for (let each = 0; each < 50; each++, requests++) {
+      await store.getState("api");
+      await store.recordSuccess("api");
+    }
+    await pause(2);
+  }
+  const intervals = (performance.now() - start) / maxStalenessMs;
+  const statements = link.sent.length - first;
+  assert(statements <= intervals * 1.2 + 1, `${statements} statements in ${intervals} intervals`);
+  assert(statements >= intervals * 0.5, `${statements} statements in ${intervals} intervals`);
+  assertEquals((await store.getState("api")).successCount, requests);
+  await store.close();
+  assertEquals(Number((await site.row("api"))!.success_count), requests);
+});
+
+Deno.test("an open circuit refuses from memory until it is due, and so does whoever lost the claim", async () => {
+  await using site = await openSite();
+  const rules = { resetTimeoutMs: 600, probeTimeoutMs: 1500, maxStalenessMs: 10_000 };
+  const one = site.open(rules);
+  const other = site.open(rules);
+  await one.store.transition("api", "open");
+  await other.store.getState("api");
+  const before = one.link.sent.length + other.link.sent.length;
+  for (let call = 0; call < 100; call++) {
+    assertEquals((await one.store.getState("api")).state, "open");
+    assertEquals((await other.store.getState("api")).state, "open");
+  }
+  assertEquals(one.link.sent.length + other.link.sent.length, before);
+  await pause(620);
+  assertEquals((await one.store.getState("api")).state, "half-open");
+  const claims = other.link.sent.length;
+  for (let call = 0; call < 100; call++) {
+    assertEquals((await other.store.getState("api")).state, "open");
+  }
+  assertEquals(other.link.sent.length - claims, 1, "one claim, which is lost and remembered");
+  assertEquals((await one.store.getState("api")).state, "open", "its own probe is under way");
+  await one.store.transition("api", "closed");
+  assertEquals((await one.store.getState("api")).state, "closed");
+});
+
+Deno.test("failures, transitions, forces and resets are in the database before they resolve", async () => {
+  await using site = await openSite();
+  const { store } = site.open({ maxStalenessMs: 60_000 });
+  await store.getState("api");
+  await store.recordFailure("api");
+  assertEquals(Number((await site.row("api"))!.failure_count), 1);
+  await store.transition("api", "open");
+  assertEquals((await site.row("api"))!.state, "open");
+  await store.forceClosed("api", { reason: "drill" });
+  assertEquals((await site.row("api"))!.forced_state, "closed");
+  assertEquals((await store.getState("api")).state, "closed");
+  await store.release("api");
+  assertEquals((await store.getState("api")).state, "open");
+  await store.reset("api");
+  assertEquals(await site.row("api"), undefined);
+  assertEquals((await store.getState("api")).state, "closed");
+});
+
+Deno.test("an outage does not make an answer older than the bound: then onOutage rules", async () => {
+  await using site = await openSite();
+  let now = 1_800_000_000_000;
+  const options = { maxStalenessMs: 1000, now: () => now };
+  const changes: boolean[] = [];
+  const reporting = site.open({ ...options, onOutageChange: ({ isOut }) => changes.push(isOut) });
+  const local = site.open({ ...options, onOutage: "local" });
+  for (const { store, link } of [reporting, local]) {
+    await store.recordFailure("api");
+    await store.getState("idle");
+    link.isCut = true;
+  }
+  now += 999;
+  assertEquals((await reporting.store.getState("api")).failureCount, 1);
+  await reporting.store.recordSuccess("api");
+  assertEquals((await reporting.store.getState("api")).successCount, 1);
+  now += 1;
+  await assertRejects(() => reporting.store.getState("api"), StoreUnavailableError);
+  await assertRejects(() => reporting.store.recordSuccess("api"), StoreUnavailableError);
+  assertEquals(changes, [true]);
+
+  // Local: goes on from what was known, and from what happened since.
+  assertEquals((await local.store.getState("api")).failureCount, 2);
+  await local.store.recordFailure("api");
+  await local.store.transition("api", "open");
+  assertEquals((await local.store.getState("api")).state, "open");
+
+  for (const { link } of [reporting, local]) link.isCut = false;
+  const isBack = async () => {
+    try {
+      return (await reporting.store.getState("api")).state === "closed";
+    } catch (error) {
+      assert(isStoreUnavailableError(error));
+      return false;
+    }
+  };
+  for (const end = performance.now() + 5000; !await isBack();) {
+    assert(performance.now() < end, "the store did not come back");
+    await pause(10);
+  }
+  for (
+    const end = performance.now() + 5000;
+    (await local.store.getState("api")).state === "open";
+  ) {
+    assert(performance.now() < end, "the local store did not come back");
+    await pause(10);
+  }
+  // What was acknowledged before the outage was known waits until it can be counted.
+  assertEquals((await reporting.store.getState("api")).successCount, 1);
+  await reporting.store.close();
+  assertEquals(Number((await site.row("api"))!.success_count), 1);
+});
+
+Deno.test("what one instance moves, another sees within the bound", async () => {
+  await using site = await openSite();
+  const maxStalenessMs = 150;
+  const one = site.open({ maxStalenessMs });
+  const other = site.open({ maxStalenessMs });
+  for (let turn = 0; turn < 10; turn++) {
+    const state = turn % 2 === 0 ? "open" : "closed";
+    await other.store.getState("api");
+    await pause(turn * 7);
+    await one.store.transition("api", state);
+    const moved = performance.now();
+    let asked = moved;
+    let seen: string;
+    do {
+      asked = performance.now();
+      seen = (await other.store.getState("api")).state;
+      await pause(1);
+    } while (seen !== state && performance.now() - moved < 5000);
+    assert(asked - moved <= maxStalenessMs + 30, `seen after ${asked - moved} ms`);
+  }
+});
+
+Deno.test("close counts what waits, and calls that come later are served", async () => {
+  await using site = await openSite();
+  const { store, link } = site.open({ maxStalenessMs: 60_000 });
+  await store.getState("api");
+  for (let each = 0; each < 7; each++) await store.recordSuccess("api");
+  assertEquals(await site.row("api"), undefined);
+  await Promise.all([store.close(), store.close()]);
+  assertEquals(Number((await site.row("api"))!.success_count), 7);
+  await store.recordSuccess("api");
+  assertEquals(Number((await site.row("api"))!.success_count), 8);
+
+  const cut = site.open({ maxStalenessMs: 60_000 });
+  await cut.store.getState("api");
+  await cut.store.recordSuccess("api");
+  cut.link.isCut = true;
+  await assertRejects(() => cut.store.close(), StoreUnavailableError);
+
+  const dropped = site.open({ maxStalenessMs: 60_000 });
+  await dropped.store.getState("api");
+  await dropped.store.recordSuccess("api");
+  dropped.store.destroy();
+  for (const end = performance.now() + 5000; Number((await site.row("api"))!.success_count) < 9;) {
+    assert(performance.now() < end, "destroy did not send it off");
+    await pause(5);
+  }
+  assert(link.sent.length > 0);
+});
+
+Deno.test("circuits that nobody uses any more are not asked for", async () => {
+  await using site = await openSite();
+  const { store, link } = site.open({ maxStalenessMs: 50 });
+  await Promise.all(Array.from({ length: 20 }, (_, index) => store.getState(`${index}`)));
+  await pause(600);
+  const { length } = link.sent;
+  await pause(300);
+  assertEquals(link.sent.length, length);
+});
+
+for (
+  const [name, call] of Object.entries({
+    getState: (store: PostgresCircuitBreakerStore) => store.getState("api"),
+    reset: (store: PostgresCircuitBreakerStore) => store.reset("api"),
+    prune: (store: PostgresCircuitBreakerStore) => store.prune({ idleMs: 0 }),
+  })
+) {
+  Deno.test(`${name} has one deadline, also where it waits for a refresh first`, async () => {
+    await using site = await openSite();
+    const timeoutMs = 400;
+    const { store, link } = site.open({ maxStalenessMs: 100, timeoutMs });
+    await store.getState("api");
+    await store.recordSuccess("api");
+    link.delayMs = 350;
+    const { length } = link.sent;
+    while (link.sent.length === length) await pause(1);
+    // Past the bound, and the refresh is on its way for most of the deadline.
+    await pause(50);
+    const start = performance.now();
+    await assertRejects(() => call(store), StoreTimeoutError);
+    const took = performance.now() - start;
+    assert(took < timeoutMs + 100, `took ${took} ms`);
+    link.delayMs = 0;
+  });
+}
+
+Deno.test("successes that the server refused wait for the next time", async () => {
+  await using site = await openSite();
+  const { store } = site.open({ maxStalenessMs: 60_000 });
+  await store.getState("api");
+  await store.recordSuccess("api");
+  await site.raw.unsafe(`alter table ${TABLE} rename to elsewhere`);
+  await assertRejects(() => store.prune({ idleMs: 1e12 }));
+  await site.raw.unsafe(`alter table elsewhere rename to ${TABLE}`);
+  await store.prune({ idleMs: 1e12 }); // counts what waits before it looks
+  assertEquals(Number((await site.row("api"))!.success_count), 1);
+});
+
+Deno.test("a process with circuits in use ends by itself", async () => {
+  await using site = await openSite();
+  const program = `
+    import postgres from "postgres";
+    import { fromPostgresJs } from "./src/adapters/postgres_js.ts";
+    import { PostgresCircuitBreakerStore } from "./mod.ts";
+    const sql = postgres(${JSON.stringify(site.url)}, { max: 1, fetch_types: false });
+    const store = new PostgresCircuitBreakerStore({
+      query: (text, params) => fromPostgresJs(sql).query(text, params),
+    }, undefined, { maxStalenessMs: 600_000 });
+    await store.getState("api");
+    await store.recordSuccess("api");
+    await sql.end();`;
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--cached-only", program],
+    cwd: new URL("../..", import.meta.url),
+    stdout: "null",
+    stderr: "piped",
+    signal: AbortSignal.timeout(20_000),
+  }).output();
+  assertEquals(code, 0, new TextDecoder().decode(stderr));
+});
+
+for (const [name, open] of Object.entries({ openPostgresJs, openNodePostgres })) {
+  Deno.test(`${name}: what is announced is seen at once, also after the listener was lost`, async () => {
+    await using site = await openSite();
+    await using driver = await open(site.url, { max: 2 });
+    await using one = new PostgresCircuitBreakerStore(site.client, TABLE);
+    await using other = new PostgresCircuitBreakerStore(driver.client, TABLE, {
+      maxStalenessMs: 600_000,
+    });
+    const isListening = async () => {
+      const [row] = await site.raw`select count(*)::int as n from pg_stat_activity
+        where datname = current_database() and query like 'listen %'`;
+      return row!.n > 0;
+    };
+    const sees = async (state: string) => {
+      const start = performance.now();
+      while ((await other.getState("api")).state !== state) {
+        assert(performance.now() - start < 5000, `${state} was not seen`);
+        await pause(1);
+      }
+    };
+    await other.getState("api");
+    for (let turn = 0; turn < 3; turn++) {
+      while (!await isListening()) await pause(5);
+      await one.transition("api", "open");
+      await sees("open");
+      await one.transition("api", "closed");
+      await sees("closed");
+      await one.forceOpen("api");
+      await sees("open");
+      await one.reset("api");
+      await sees("closed");
+      // What happens while nobody listens is found out when somebody does again.
+      await site.raw`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and query like 'listen %'`;
+      await one.transition("api", "open");
+      await sees("open");
+      await one.reset("api");
+      await sees("closed");
+    }
+  });
+}
+
+Deno.test("a notification carries a digest and a version, and recording sends none", async () => {
+  await using site = await openSite();
+  await using driver = await openPostgresJs(site.url, { max: 1 });
+  const heard: string[] = [];
+  const [row] = await site.raw`select ${TABLE}::regclass::oid::text as oid`;
+  const unlisten = await driver.client.listen!(`circuit_breaker_${row!.oid}`, (payload) => {
+    heard.push(payload);
+  });
+  await using store = new PostgresCircuitBreakerStore(site.client, TABLE, { resetTimeoutMs: 1 });
+  const key = `${"long ".repeat(300)}secret`;
+  for (let each = 0; each < 5; each++) await store.recordFailure(key);
+  await store.recordSuccess("other");
+  await store.transition(key, "open");
+  await store.transition(key, "open");
+  await pause(5);
+  assertEquals((await store.getState(key)).state, "half-open");
+  await store.transition(key, "closed");
+  await store.forceOpen(key);
+  await store.release(key);
+  await store.reset(key);
+  await site.raw`select pg_notify(${`circuit_breaker_${row!.oid}`}, 'end')`;
+  while (!heard.includes("end")) await pause(2);
+  const digest = heard[0]!.split(" ")[0]!;
+  assertEquals(heard, [...[1, 2, 3, 4, 5, 0].map((version) => `${digest} ${version}`), "end"]);
+  assert(/^[0-9a-f]{32}$/.test(digest));
+  await unlisten();
+});
+
+Deno.test("instances that count the same circuits do not wait for each other, and lose nothing", async () => {
+  await using site = await openSite();
+  const keys = Array.from({ length: 300 }, (_, index) => `circuit ${index}`);
+  const stores = Array.from(
+    { length: 6 },
+    () => site.open({ maxStalenessMs: 2000, timeoutMs: 30_000 }).store,
+  );
+  const locked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  await Promise.all(stores.map((store) => Promise.all(keys.map((key) => store.getState(key)))));
+  await stores[0]!.recordFailure("circuit 7");
+  const holder = site.raw.begin(async (sql) => {
+    await sql`select from stoma_circuit_breakers where key = 'circuit 7' for update`;
+    locked.resolve();
+    await release.promise;
+  });
+  holder.catch(() => {}); // where an assertion fails first
+  await locked.promise;
+  let successes = 0;
+  // While one row is held, all others are counted.
+  const countedOthers = async () => {
+    const [row] = await site.raw`select count(*)::int as n from stoma_circuit_breakers
+      where success_count >= ${stores.length}`;
+    return row!.n === keys.length - 1;
+  };
+  for (const end = performance.now() + 30_000; !await countedOthers(); successes++) {
+    assert(performance.now() < end, "a row that is held keeps others from being counted");
+    for (const store of stores) {
+      for (const key of keys) await store.recordSuccess(key);
+    }
+    await pause(100);
+  }
+  release.resolve();
+  await holder;
+  await Promise.all(stores.map((store) => store.close()));
+  const [sum] = await site.raw`select sum(success_count)::int as n, min(success_count)::int as least
+    from stoma_circuit_breakers`;
+  const each = successes * stores.length;
+  assertEquals([sum!.n, sum!.least], [each * keys.length, each]);
+});

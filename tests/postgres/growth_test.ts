@@ -1,0 +1,180 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  migrate,
+  PostgresCircuitBreakerStore,
+  type PostgresCircuitBreakerStoreOptions,
+} from "../../mod.ts";
+import { openPostgresJs } from "../support/clients.ts";
+import { connect, createDatabase } from "../support/database.ts";
+import { until } from "../support/until.ts";
+
+/** How long what runs in the background may take. */
+const SETTLED_WITHIN_MS = 20_000;
+
+async function open() {
+  const database = await createDatabase();
+  const driver = await openPostgresJs(database.url, { max: 4 });
+  const sql = connect(database.url);
+  await migrate(driver.client);
+  return {
+    driver,
+    sql,
+    url: database.url,
+    store: (options: PostgresCircuitBreakerStoreOptions) =>
+      new PostgresCircuitBreakerStore(driver.client, undefined, options),
+    count: async () => Number((await sql`select count(*) from stoma_circuit_breakers`)[0]!.count),
+    async [Symbol.asyncDispose]() {
+      await sql.end();
+      await driver[Symbol.asyncDispose]();
+      await database[Symbol.asyncDispose]();
+    },
+  };
+}
+
+Deno.test("maxCircuits bounds the table under a flood, and keeps what is busy, open or forced", async () => {
+  await using db = await open();
+  await using store = db.store({ maxCircuits: 1000, timeoutMs: 10_000 });
+  await store.transition("/open", "open");
+  await store.transition("/half-open", "half-open");
+  await store.forceClosed("/forced");
+  let most = 0;
+  for (let round = 0; round < 40; round++) {
+    await Promise.all([
+      store.recordFailure("/busy"),
+      ...Array.from({ length: 500 }, () => store.recordSuccess(`/random/${crypto.randomUUID()}`)),
+    ]);
+    most = Math.max(most, await db.count());
+  }
+  // A tenth, and what came in while a trim was under way: far from the 20,000 that asked for it.
+  assert(most <= 5000, `the table grew to ${most}`);
+  await until(async () => await db.count() <= 1000 + 100, SETTLED_WITHIN_MS);
+  const states = await store.peek(["/open", "/half-open", "/forced", "/busy"]);
+  assertEquals(states.map(({ state }) => state), ["open", "half-open", "closed", "closed"]);
+  assertEquals(states[3]!.failureCount, 40);
+  assertEquals((await store.list({ state: "open" })).length, 1);
+});
+
+Deno.test("without maxCircuits nothing is removed", async () => {
+  await using db = await open();
+  await using store = db.store({});
+  await Promise.all(Array.from({ length: 1500 }, (_, i) => store.recordSuccess(`/${i}`)));
+  assertEquals(await db.count(), 1500);
+});
+
+Deno.test("pruneIdleMs removes idle circuits by itself, from any number of instances", async () => {
+  await using db = await open();
+  await db.sql`insert into stoma_circuit_breakers (key, state, updated_at)
+    select 'idle ' || i, 'closed', 1 from generate_series(1, 3000) as i`;
+  await db
+    .sql`insert into stoma_circuit_breakers (key, state, updated_at) values ('open', 'open', 1)`;
+  await using one = db.store({ pruneIdleMs: 100 });
+  await using other = db.store({ pruneIdleMs: 100 });
+  await until(async () => await db.count() === 1, SETTLED_WITHIN_MS);
+  await one.close();
+  await other.close();
+  // After close, what becomes idle stays.
+  await db.sql`insert into stoma_circuit_breakers (key, updated_at) values ('later', 1)`;
+  assertEquals((await one.peek("open")).state, "open");
+  assertEquals(await db.count(), 2);
+});
+
+Deno.test("an elected clean-up leaves the work to whoever is at it", async () => {
+  await using db = await open();
+  await db.sql`insert into stoma_circuit_breakers (key, updated_at) values ('idle', 1)`;
+  const locked = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const holder = db.sql.begin(async (transaction) => {
+    await transaction`select pg_advisory_xact_lock(
+      hashtextextended('@circuit-breaker/postgres cleanup "stoma_circuit_breakers"', 0))`;
+    locked.resolve();
+    await release.promise;
+  });
+  await locked.promise;
+  await using watching = await openPostgresJs(db.url, { max: 1 });
+  const outcomes: unknown[] = [];
+  const tried = Promise.withResolvers<void>();
+  await using _store = new PostgresCircuitBreakerStore(
+    {
+      async query(text, params) {
+        const result = await watching.client.query(text, params);
+        outcomes.push(Number(result.rows[0]?.removed));
+        if (outcomes.length === 3) tried.resolve();
+        return result;
+      },
+    },
+    undefined,
+    { pruneIdleMs: 20 },
+  );
+  await tried.promise;
+  assertEquals(outcomes.slice(0, 3), [0, 0, 0]);
+  release.resolve();
+  await holder;
+  await using reader = await openPostgresJs(db.url, { max: 1 });
+  await until(async () => {
+    const { rows } = await reader.client.query("select from stoma_circuit_breakers");
+    return rows.length === 0;
+  }, SETTLED_WITHIN_MS);
+});
+
+Deno.test("prune skips a row that somebody holds instead of waiting for it", async () => {
+  await using db = await open();
+  await using store = db.store({});
+  await db
+    .sql`insert into stoma_circuit_breakers (key, updated_at) values ('held', 1), ('free', 1)`;
+  await db.sql.begin(async (transaction) => {
+    await transaction`select from stoma_circuit_breakers where key = 'held' for update`;
+    assertEquals(await store.prune({ idleMs: 1 }), 1);
+  });
+  assertEquals(await store.prune({ idleMs: 1 }), 1);
+});
+
+Deno.test("durability: relaxed records without waiting for the disk, everything else waits", async () => {
+  await using db = await open();
+  // What the server was told when each statement committed.
+  await db.sql.unsafe(`create table told (key text, setting text);
+    create function tell() returns trigger language plpgsql as $$
+    begin
+      insert into told values (new.key, current_setting('synchronous_commit'));
+      return null;
+    end $$;
+    create constraint trigger tell after insert or update on stoma_circuit_breakers
+      deferrable initially deferred for each row execute function tell()`);
+  const told = async () => (await db.sql`select setting from told`).map(({ setting }) => setting);
+  for (const durability of ["relaxed", "default"] as const) {
+    await using store = db.store({ durability });
+    await db.sql`truncate told`;
+    await store.recordSuccess("a");
+    await store.recordFailure("a");
+    await Promise.all([store.recordSuccess("a"), store.recordFailure("b")]);
+    assertEquals(await told(), Array(4).fill(durability === "relaxed" ? "off" : "on"));
+    await db.sql`truncate told`;
+    await store.transition("a", "open");
+    await store.forceOpen("a");
+    await store.release("a");
+    assertEquals(await told(), ["on", "on", "on"]);
+    await store.reset("a");
+    await store.reset("b");
+  }
+  // Nothing of it stays in the sessions.
+  const settings = await Promise.all(
+    Array.from({ length: 8 }, () => db.driver.client.query("show synchronous_commit")),
+  );
+  assertEquals(new Set(settings.map(({ rows }) => rows[0]!.synchronous_commit)), new Set(["on"]));
+});
+
+Deno.test("options of growth and durability are checked", () => {
+  const client = { query: () => Promise.resolve({ rows: [] }) };
+  const create = (options: Record<string, unknown>) => () =>
+    new PostgresCircuitBreakerStore(client, undefined, options);
+  assertThrows(create({ maxCircuits: 99 }), RangeError, "from 100");
+  assertThrows(create({ maxCircuits: "1000" }), TypeError, '"maxCircuits" must be a number');
+  assertThrows(create({ pruneIdleMs: 0 }), RangeError, '"pruneIdleMs" must be a positive number');
+  assertThrows(
+    create({ durability: "none" }),
+    TypeError,
+    '"default" or "relaxed", received "none"',
+  );
+  assertThrows(create({ onOutage: "ignore" }), TypeError, '"throw" or "local", received "ignore"');
+  assertThrows(create({ timeoutMs: -1 }), RangeError, '"timeoutMs" must be a positive number');
+  assertThrows(create({ timeoutMs: 2 ** 31 }), RangeError, '"timeoutMs" must be at most');
+});

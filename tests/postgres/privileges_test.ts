@@ -1,0 +1,73 @@
+import { assertEquals } from "@std/assert";
+import { isCircuitBreakerStoreError, migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
+import { conformanceSteps } from "../conformance/deno_steps.ts";
+import { failureOf } from "../conformance/session.ts";
+import { sqlBackend } from "../conformance/sql_backend.ts";
+import { openPostgresJs } from "../support/clients.ts";
+import { createDatabase, type TestDatabase, urlAs } from "../support/database.ts";
+
+Deno.test("conformance with select, insert, update and delete only", async (t) => {
+  await using database = await createDatabase();
+  await using admin = await openPostgresJs(database.url);
+  await using role = await createRole(database, (sql) => admin.client.query(sql));
+  await using driver = await openPostgresJs(role.url);
+  await conformanceSteps(
+    t,
+    sqlBackend("restricted role", driver.client, async (table) => {
+      await migrate(admin.client, table);
+      await admin.client.query(
+        `grant select, insert, update, delete on "${table}" to "${role.name}"`,
+      );
+    }),
+  );
+});
+
+Deno.test("a role without privileges gets the server's reason, whatever it calls", async () => {
+  await using database = await createDatabase();
+  await using admin = await openPostgresJs(database.url);
+  await using role = await createRole(database, (sql) => admin.client.query(sql));
+  await using driver = await openPostgresJs(role.url);
+  await migrate(admin.client);
+  await using store = new PostgresCircuitBreakerStore(driver.client);
+  const calls = [
+    () => store.getState("api"),
+    () => store.recordSuccess("api"),
+    () => store.recordFailure("api"),
+    () => store.transition("api", "open"),
+    () => store.reset("api"),
+    () => store.peek("api"),
+    () => store.list(),
+  ];
+  for (const call of calls) {
+    const error = await failureOf(call);
+    assertEquals(isCircuitBreakerStoreError(error) && error.sqlState, "42501", call.toString());
+    assertEquals((error as Error).cause instanceof Error, true);
+  }
+});
+
+interface Role extends AsyncDisposable {
+  readonly name: string;
+  readonly url: string;
+}
+
+/** A role that can connect and do nothing else. Roles belong to the server, so it is dropped. */
+async function createRole(
+  database: TestDatabase,
+  run: (sql: string) => Promise<unknown>,
+): Promise<Role> {
+  const name = `${database.name}_role`;
+  const password = crypto.randomUUID();
+  await run(`create role "${name}" login password '${password}'`);
+  await run(`revoke all on database "${database.name}" from public`);
+  await run("revoke all on schema public from public");
+  await run(`grant connect on database "${database.name}" to "${name}"`);
+  await run(`grant usage on schema public to "${name}"`);
+  return {
+    name,
+    url: urlAs(database.url, name, password),
+    async [Symbol.asyncDispose]() {
+      await run(`drop owned by "${name}"`);
+      await run(`drop role "${name}"`);
+    },
+  };
+}
