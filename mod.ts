@@ -1,7 +1,7 @@
 /**
- * A shared circuit breaker store on PostgreSQL: one gateway instance learns that an upstream is
- * down, and all know. A drop-in `CircuitBreakerStore` for the Stoma gateway's `circuitBreaker`
- * policy, for any other breaker through the same interface, on Deno, Node and Bun.
+ * A shared circuit breaker store on PostgreSQL: when one gateway instance learns that an upstream
+ * is down, all know. It is a `CircuitBreakerStore` for the Stoma gateway's `circuitBreaker` policy,
+ * and for any other breaker through the same interface, on Deno, Node and Bun.
  *
  * @example With any driver: here PGlite, which needs no adapter
  * ```ts
@@ -27,16 +27,21 @@ export {
   type CircuitBreakerStoreErrorOptions,
   isCircuitBreakerStoreError,
   isSchemaError,
+  isStoreOverloadError,
   isStoreTimeoutError,
   isStoreUnavailableError,
   SchemaError,
+  StoreOverloadError,
   StoreTimeoutError,
   StoreUnavailableError,
 } from "./src/errors.ts";
+export type { CircuitKey } from "./src/key.ts";
 export { InMemoryCircuitBreakerStore } from "./src/memory_store.ts";
 export type {
   InMemoryCircuitBreakerStoreOptions,
+  OutageBeginning,
   OutageChange,
+  OutageEnd,
   PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
 } from "./src/options/store_options.ts";

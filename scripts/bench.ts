@@ -27,16 +27,16 @@ export interface BenchReport {
   verdicts: Verdict[];
 }
 
-/** Runs the loads, or the soak, and tells of each as soon as it is over. */
+/** Runs the loads, or the soak, and prints each result as soon as its load is over. */
 export async function bench(
   options: BenchOptions,
-  tell: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<BenchReport> {
   const chosen = choose(options);
   await using stage = await Stage.open();
   const release = endOnSignal(stage);
   try {
-    return await runAll(stage, chosen, options, tell);
+    return await runAll(stage, chosen, options, print);
   } finally {
     await release();
   }
@@ -46,7 +46,7 @@ async function runAll(
   stage: Stage,
   chosen: (Scenario | Experiment)[],
   options: BenchOptions,
-  tell: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<BenchReport> {
   const report: BenchReport = {
     machine: machineOf(stage),
@@ -54,53 +54,58 @@ async function runAll(
     findings: [],
     verdicts: [],
   };
-  tell(Object.entries(report.machine).map(([name, value]) => `${name} ${value}`).join(", "));
-  if (!stage.has("redis")) tell("redis is left out: there is no redis-server on the path");
+  print(Object.entries(report.machine).map(([name, value]) => `${name} ${value}`).join(", "));
+  if (!stage.has("redis")) print("redis is left out: there is no redis-server on the path");
   if (options.soak) {
-    const { samples, verdicts } = await soak(stage, options.soakSeconds, tell);
+    const { samples, verdicts } = await soak(stage, options.soakSeconds, print);
     report.soak = samples;
     report.verdicts = verdicts;
   } else {
-    tell(`\n${LEGEND}\n`);
+    print(`\n${LEGEND}\n`);
     for (const each of chosen) {
       if (isExperiment(each)) {
         const { name, title } = each;
         const finding = { name, title, ...await each.run(stage, options.quick) };
-        tell(`${paragraphOf(finding)}\n`);
+        print(`${paragraphOf(finding)}\n`);
         report.findings.push(finding);
         report.verdicts.push(...finding.verdicts);
         continue;
       }
       const measurement = await run(stage, each, options);
-      tell(`${tableOf(measurement)}\n`);
+      print(`${tableOf(measurement)}\n`);
       report.measurements.push(measurement);
       report.verdicts.push(...check(each, measurement.results));
     }
   }
-  for (const verdict of report.verdicts) tell(lineOf(verdict));
+  for (const verdict of report.verdicts) print(lineOf(verdict));
   return report;
 }
 
 async function run(stage: Stage, scenario: Scenario, options: BenchOptions): Promise<Measurement> {
-  await using cast = await prepare(stage, scenario, options.contenders);
-  const results = await measure(cast.subjects, cast.callsPerOperation, paceOf(scenario, options));
+  await using prepared = await prepare(stage, scenario, options.contenders);
+  const results = await measure(
+    prepared.subjects,
+    prepared.callsPerOperation,
+    paceOf(scenario, options),
+  );
   return { scenario, results };
 }
 
-/** The less a load leaves to differ by, the more it matters that all meet the same machine. */
+/** A load with a bar gets more rounds. Shorter rounds expose all contenders to the same noise. */
 function paceOf(scenario: Scenario, { seconds, rounds }: BenchOptions): Pace {
-  const turns = isBarred(scenario.name) ? rounds : Math.min(rounds, 3);
+  const count = isBarred(scenario.name) ? rounds : Math.min(rounds, 3);
   const split = isBarred(scenario.name) ? splitOf(scenario) : 1;
   return {
-    rounds: turns * split,
+    rounds: count * split,
     secondsPerRound: seconds / split,
     warmUpSeconds: Math.min(0.3, seconds),
   };
 }
 
 /**
- * With one call at a time, a slow disk for half a second outweighs what is compared, and so does a
- * busy neighbour where two gateways differ by a few percent: short turns give everybody their part.
+ * With one call at a time, a disk that is slow for half a second outweighs the compared difference. A
+ * busy machine does the same where two gateways differ by a few percent. Short rounds spread such noise
+ * over all contenders.
  */
 function splitOf({ kind, inFlight }: Scenario): number {
   if (inFlight === 1) return 20;
@@ -119,8 +124,8 @@ function machineOf({ servers }: Stage): Record<string, unknown> {
 }
 
 /**
- * Ends everything that was started, and this process, when it is told to end. What is returned stops
- * this, and never resolves once a signal has come.
+ * Ends everything that was started, and this process, when a signal asks for it. The returned function
+ * stops this. It never resolves after a signal.
  */
 function endOnSignal(stage: Stage): () => Promise<void> {
   let ending = Promise.resolve();

@@ -11,7 +11,7 @@ import { bundleStoma } from "../tests/support/stoma.ts";
 import { type DemoDatabase, openDatabase } from "./demo/database.ts";
 import { GatewayProcess } from "./demo/gateway_process.ts";
 import type { BreakerSettings } from "./demo/messages.ts";
-import { tell } from "./demo/story.ts";
+import { play } from "./demo/story.ts";
 import { Timeline } from "./demo/timeline.ts";
 import { Upstream } from "./demo/upstream.ts";
 
@@ -30,7 +30,7 @@ const BREAKER: BreakerSettings = {
   probeTimeoutMs: 3_000,
 };
 
-/** Starts everything, tells the story, and ends everything again, whatever happens. */
+/** Starts everything, plays the story, and ends everything again, whatever happens. */
 async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
 
@@ -59,7 +59,7 @@ async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Pr
     };
     const gateway = cleanup.use(
       await GatewayProcess.start(settings, signal, (from, to) => {
-        timeline.event(name, `turns the circuit from ${from} to ${to}`);
+        timeline.event(name, `moves the circuit from ${from} to ${to}`);
       }),
     );
     timeline.event(name, `serves at ${gateway.url} in process ${gateway.pid}`);
@@ -69,7 +69,7 @@ async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Pr
     if (result.status === "rejected") throw result.reason;
     return result.value;
   });
-  await tell({
+  await play({
     timeline,
     upstream,
     gateways,
@@ -106,7 +106,7 @@ async function main(args: string[]): Promise<number> {
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
-      // The second time, somebody is in a hurry: what the demo started ends with it.
+      // The second signal ends the demo at once. The processes that it started end with it.
       if (interrupted.signal.aborted) Deno.exit(INTERRUPTED);
       interrupted.abort();
     });

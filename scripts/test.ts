@@ -78,8 +78,8 @@ async function provideDatabase(resources: AsyncDisposableStack): Promise<string>
 }
 
 /**
- * The run is in a process group of its own: Ctrl-C reaches this process alone, which then ends the
- * run and itself. What is returned stops this, and never resolves once a signal has come.
+ * The run is in a process group of its own. Ctrl-C reaches this process alone, which then ends the run
+ * and itself. The returned function stops this. It never resolves after a signal.
  */
 function endOnSignal(resources: AsyncDisposableStack): () => Promise<void> {
   let ending = Promise.resolve();

@@ -1,6 +1,6 @@
 /**
- * What callers can catch. Each class carries a brand that its type guard reads, so that a guard
- * still recognises an error thrown by a second installed copy of this package.
+ * The errors that callers can catch. Each class has a brand that its type guard reads, so that a
+ * guard also recognises an error of a second installed copy of this package.
  *
  * @module
  */
@@ -14,12 +14,12 @@ export interface CircuitBreakerStoreErrorOptions extends ErrorOptions {
 }
 
 /**
- * An operation of the store failed. `cause` is the driver's error; `sqlState` is the server's
- * SQLSTATE where it gave one, whatever driver was in between.
+ * An operation of the store failed. `cause` is the driver's error. `sqlState` is the server's
+ * SQLSTATE with any driver, where the server sent one.
  *
  * A store that fails says nothing about the upstream: this is not an open circuit.
  *
- * @example Telling a store's failure from a bug
+ * @example Recognising a failure of the store
  * ```ts
  * import { assert, assertEquals } from "@std/assert";
  * import { isCircuitBreakerStoreError, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
@@ -86,9 +86,9 @@ export class SchemaError extends CircuitBreakerStoreError {
 
 /**
  * An operation did not end within `timeoutMs`, or the server gave up on it (`statement_timeout`,
- * `lock_timeout`). Nobody knows whether it took effect.
+ * `lock_timeout`). It may or may not have taken effect.
  *
- * @example Telling a slow database from a broken one
+ * @example Recognising a database that does not answer
  * ```ts
  * import { assert } from "@std/assert";
  * import { isStoreTimeoutError, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
@@ -120,9 +120,10 @@ export class StoreTimeoutError extends CircuitBreakerStoreError {
 }
 
 /**
- * The database cannot be used at the moment: not reachable, shutting down, read-only, out of
- * connections. During a known outage every call fails with it at once; `cause` is the error that
- * began the outage. This says nothing about the upstream: it is not an open circuit.
+ * The database cannot be used at the moment: it is not reachable, shuts down, takes no writes, or
+ * has no connection left. During a known outage every call fails with this error at once, and
+ * `cause` is the error that began the outage. It says nothing about the upstream: it is not an open
+ * circuit.
  *
  * @example A port that nothing listens on
  * ```ts
@@ -155,6 +156,36 @@ export class StoreUnavailableError extends CircuitBreakerStoreError {
   constructor(message: string, options: CircuitBreakerStoreErrorOptions = {}) {
     super(message, options);
     brand(this, "StoreUnavailableError");
+  }
+}
+
+/**
+ * Too many calls of this instance wait for the database. The store refused this call before it sent
+ * anything: the call took no effect and can be made again later. The database itself may be well.
+ * With `onOutage: "local"` the store answers such a call locally, as in an outage.
+ *
+ * @example Shedding load
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isStoreOverloadError, StoreOverloadError } from "@circuit-breaker/postgres";
+ *
+ * const error: unknown = new StoreOverloadError("Cannot accept call: 10000 calls already wait");
+ * assert(isStoreOverloadError(error));
+ * ```
+ */
+export class StoreOverloadError extends CircuitBreakerStoreError {
+  /** The name of the class, for logs. */
+  override name: "StoreOverloadError" = "StoreOverloadError" as const;
+
+  /**
+   * Makes an error.
+   *
+   * @param message What could not be done and why.
+   * @param options A `cause`, where there is one.
+   */
+  constructor(message: string, options: CircuitBreakerStoreErrorOptions = {}) {
+    super(message, options);
+    brand(this, "StoreOverloadError");
   }
 }
 
@@ -231,9 +262,35 @@ export function isStoreUnavailableError(value: unknown): value is StoreUnavailab
   return hasBrand(value, "StoreUnavailableError");
 }
 
-/** Whether an error says that the database cannot be used at the moment. */
+/**
+ * Whether a value is a {@linkcode StoreOverloadError}, also one of another copy of this package.
+ *
+ * @param value Anything that was caught.
+ * @returns `true` where too many calls were waiting already.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ * import { isStoreOverloadError, StoreOverloadError } from "@circuit-breaker/postgres";
+ *
+ * assert(isStoreOverloadError(new StoreOverloadError("Cannot accept call: too many wait")));
+ * ```
+ */
+export function isStoreOverloadError(value: unknown): value is StoreOverloadError {
+  return hasBrand(value, "StoreOverloadError");
+}
+
+/** Whether an error says that the database cannot be used at the moment. It begins an outage. */
 export function isOutage(error: unknown): error is Error {
   return isStoreTimeoutError(error) || isStoreUnavailableError(error);
+}
+
+/**
+ * Whether a call got no answer from the database because of an outage, or because the instance is
+ * overloaded. Local circuits can answer such a call. An overload alone begins no outage.
+ */
+export function isUnavailable(error: unknown): error is Error {
+  return isOutage(error) || isStoreOverloadError(error);
 }
 
 function brand(error: Error, name: string): void {

@@ -1,4 +1,4 @@
-/** Puts an entry last in a map, and drops the first one where that makes more than so many. */
+/** Puts an entry last in a map. Drops the first entry where the map then exceeds its capacity. */
 export function keepLast<Key, Value>(
   map: Map<Key, Value>,
   key: Key,

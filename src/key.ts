@@ -1,9 +1,9 @@
 /**
  * How any string becomes a key that PostgreSQL can hold and index.
  *
- * A text column holds neither NUL (22021) nor lone surrogates, and an index row ends near 2.7 kB
- * (54000). The default key of the policy is the request path, so whoever sends requests chooses
- * keys: one that failed here would switch a breaker off.
+ * A text column holds neither NUL (error 22021) nor lone surrogates. A row of a btree index holds
+ * at most 2704 bytes, a constant of PostgreSQL (error 54000). The policy's default key is the
+ * request path, so requests choose the keys. A key that failed would switch the breaker off.
  */
 
 /** The longest key in UTF-8 bytes that is stored as it is. */
@@ -12,7 +12,7 @@ export const MAX_PLAIN_KEY_BYTES = 512;
 /** How much of a digested key stays readable, in UTF-16 units. */
 const READABLE_UNITS = 120;
 
-// Reserved: a key that already looks like a digested one is digested too, so no two share a row.
+// A key that already looks like a digested one is digested too, so that no two keys share a row.
 const DIGEST_MARK = "~sha256:";
 const DIGESTED = /~sha256:[0-9a-f]{64}$/;
 const MARK_BEGIN = DIGEST_MARK.charCodeAt(0);
@@ -20,22 +20,46 @@ const LAST_ASCII = 0x7f;
 const encoder = new TextEncoder();
 
 /**
- * The form of a key that goes into the table: the key itself where PostgreSQL can hold it, otherwise
- * a readable prefix and the SHA-256 digest of the whole key. Two keys never have the same form.
+ * The form of a key in the table: the key itself where PostgreSQL can hold it, otherwise a readable
+ * prefix and the SHA-256 digest of the whole key. Two keys never have the same form.
  */
 export function storedKey(key: string): string | Promise<string> {
   return isPlain(key) ? key : digestedKey(key);
 }
 
+/** A circuit's key, or an object with the stored key of a circuit, such as a listed circuit. */
+export type CircuitKey = string | { readonly storedKey: string };
+
+/** Whether the caller gave several keys. `Array.isArray` does not narrow readonly arrays. */
+export function isList(
+  keys: CircuitKey | readonly CircuitKey[],
+): keys is readonly CircuitKey[] {
+  return Array.isArray(keys);
+}
+
+/** The form of a key in the table. A stored key has that form already. */
+export function storedKeyOf(key: CircuitKey): string | Promise<string> {
+  return typeof key === "string" ? storedKey(key) : key.storedKey;
+}
+
 /**
- * The form in which a cursor compares with stored keys: a listed key as it is, also a digested one;
- * a key that no list can hold as that key's digested form.
+ * The form of a key in which a cursor compares with stored keys. A listed key stays as it is, also
+ * a digested one. A key that no row can have is digested.
  */
 export function cursorKey(key: string): string | Promise<string> {
   return key.includes("\0") || !isWellFormed(key) ? digestedKey(key) : key;
 }
 
-/** How many hexadecimal digits of a key's SHA-256 digest tell circuits apart in notifications. */
+/** The longest key that an index row of the table holds for certain, in UTF-8 bytes. */
+const MAX_STORED_KEY_BYTES = 2600;
+
+/** Whether a row of the table can have a key in this form. */
+export function isStorable(stored: string): boolean {
+  return !stored.includes("\0") && isWellFormed(stored) &&
+    encoder.encode(stored).length <= MAX_STORED_KEY_BYTES;
+}
+
+/** How many hexadecimal digits of a key's SHA-256 digest stand for a circuit in notifications. */
 export const DIGEST_DIGITS = 32;
 
 /** The digest of a stored key, as the table's trigger makes it. */
@@ -44,14 +68,9 @@ export async function keyDigest(stored: string): Promise<string> {
     .slice(0, DIGEST_DIGITS);
 }
 
-/** Whether many keys were given rather than one; `Array.isArray` does not narrow readonly arrays. */
-export function isList(keys: string | readonly string[]): keys is readonly string[] {
-  return Array.isArray(keys);
-}
-
 function isPlain(key: string): boolean {
   if (key.length > MAX_PLAIN_KEY_BYTES) return false;
-  // Letter by letter, because each call does it: a regular expression takes several times as long.
+  // Letter by letter, because each call runs it, and a regular expression is slower.
   for (let i = 0; i < key.length; i++) {
     const code = key.charCodeAt(i);
     if (code === 0 || code === MARK_BEGIN || code > LAST_ASCII) return isPlainUnusual(key);
@@ -59,17 +78,17 @@ function isPlain(key: string): boolean {
   return true;
 }
 
-/** The same for a key with letters that need a closer look. */
+/** The same for a key with characters that the loop does not judge. */
 function isPlainUnusual(key: string): boolean {
   if (key.includes(DIGEST_MARK) && DIGESTED.test(key)) return false;
-  // Decoders of some drivers take a leading U+FEFF for a byte order mark and drop it.
+  // The decoders of some drivers drop a leading U+FEFF as a byte order mark.
   if (key.startsWith("\ufeff")) return false;
   return !key.includes("\0") && isWellFormed(key) &&
     encoder.encode(key).length <= MAX_PLAIN_KEY_BYTES;
 }
 
 async function digestedKey(key: string): Promise<string> {
-  // The digest covers the UTF-16 units: UTF-8 would turn every lone surrogate into the same U+FFFD.
+  // The digest covers the UTF-16 units: UTF-8 encodes every lone surrogate as the same U+FFFD.
   const units = new DataView(new ArrayBuffer(key.length * 2));
   for (let i = 0; i < key.length; i++) units.setUint16(i * 2, key.charCodeAt(i));
   return readable(key) + DIGEST_MARK + hexOf(await crypto.subtle.digest("SHA-256", units.buffer));

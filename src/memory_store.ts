@@ -11,10 +11,17 @@ import type {
 } from "./types.ts";
 import { MemoryCircuits } from "./rules/memory_circuits.ts";
 import { Admission } from "./admission/admission.ts";
+import { type CircuitKey, isList } from "./key.ts";
+import { IMMEDIATE_CALL } from "./time/call.ts";
 
 /**
- * A store in this process's memory: the reference that `PostgresCircuitBreakerStore` is held to, for
- * tests and for a gateway of one instance. Nothing is shared and nothing outlives the process.
+ * A store in this process's memory, for tests and for a gateway of one instance. It is the
+ * reference for the behaviour of `PostgresCircuitBreakerStore`. No other process shares its
+ * circuits, and they end with the process.
+ *
+ * It takes the same options. It checks and ignores those that only a database needs: `table`,
+ * `timeoutMs`, `onOutage`, `onOutageChange`, `onError`, `durability`, `pruneIdleMs`, `maxCircuits` and
+ * `maxStalenessMs`.
  *
  * @example
  * ```ts
@@ -28,182 +35,197 @@ import { Admission } from "./admission/admission.ts";
  * ```
  */
 export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
-  readonly #service: Admission;
+  readonly #admission: Admission;
 
   /**
    * Makes an empty store.
    *
    * @param options The same as for the store on PostgreSQL.
-   * @throws {TypeError} If an option is unknown or has a wrong type.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    */
   constructor(options: InMemoryCircuitBreakerStoreOptions = {}) {
     const { now = () => Date.now(), rules } = resolveOptions(options);
-    this.#service = new Admission(new MemoryCircuits(rules, now), rules, {
-      now,
-      toCaller: (time) => time,
+    this.#admission = new Admission({
+      circuits: new MemoryCircuits(rules, now, "local"),
+      rules,
+      clock: { now, toCaller: (time) => time },
+      begin: () => IMMEDIATE_CALL,
     });
   }
 
   /**
-   * The circuit's snapshot. A circuit without a row is closed with zeros, and no row is created.
+   * Returns the circuit's snapshot. A circuit without a row is closed with zeros, and reading it
+   * makes no row.
    *
-   * With `resetTimeoutMs`, this is where probes are admitted: when an open circuit is due, one
-   * caller in the whole fleet gets `half-open` (`halfOpenMax` callers in each round) and is expected
-   * to report with `transition`; everyone else gets `open`, with a `lastStateChange` that makes the
-   * policy refuse the request and name the time until the lease ends.
+   * With `resetTimeoutMs`, this method admits probes. When an open circuit is due, `halfOpenMax`
+   * callers in the whole fleet get `half-open` in each round, and report the result of their probe
+   * with `transition`. Every other caller gets `open`. The `lastStateChange` of that snapshot makes
+   * the policy refuse the request, and name the time until the lease ends.
    *
-   * @param key Any string.
-   * @returns A plain copy.
-   * @throws {TypeError} If the key is not a string.
+   * @param key Any string, or a listed circuit.
+   * @returns A plain copy: changing it changes nothing else.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    */
-  getState(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.getState(key);
+  getState(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.getState(key);
   }
 
   /**
    * Counts one success.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns The snapshot that includes it.
-   * @throws {TypeError} If the key is not a string.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    */
-  recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.recordSuccess(key);
+  recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.recordSuccess(key);
   }
 
   /**
    * Counts one failure.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns The snapshot that includes it. With `failureWindowMs`, its `failureCount` is that of
    * the window.
-   * @throws {TypeError} If the key is not a string.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    */
-  recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.recordFailure(key);
+  recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.recordFailure(key);
   }
 
   /**
-   * Moves the circuit to a state. To the state it already has: nothing changes, so that a straggler
-   * does not prolong an outage. `closed` zeroes both counters, `half-open` the successes.
+   * Moves the circuit to a state. A move to `closed` zeroes both counters, also of a circuit that
+   * is closed already. A move to `half-open` zeroes the successes. An open circuit stays as it is
+   * when it is moved to `open`, so that a late caller does not prolong that state.
    *
-   * With `resetTimeoutMs`, the result of a probe (`closed` or `open` from an instance that was
-   * admitted one) applies only while its round lasts, and `open` from anyone else only to a closed
-   * circuit. While an operator forces a state, nothing moves.
+   * With `resetTimeoutMs`, a move to `closed` or `open` is the result of a probe, where this
+   * instance was admitted one. It applies only while the round of that probe lasts. A move to
+   * `open` by any other instance applies only to a closed circuit. While an operator forces a
+   * state, no move applies.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @param to The state to move to.
    * @returns The snapshot after it, whether or not it moved.
-   * @throws {TypeError} If the key is not a string or the state is not a state.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or the state is
+   * unknown.
    */
-  transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
-    return this.#service.transition(key, to);
+  transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.transition(key, to);
   }
 
   /**
-   * Forgets the circuit, for every instance, and what an operator forced on it. The result of a
-   * probe that is under way is then ignored.
+   * Forgets the circuit for every instance, and the state that an operator forced on it. The store
+   * then ignores the result of a probe that is under way.
    *
-   * @param key Any string.
-   * @throws {TypeError} If the key is not a string.
+   * @param key Any string, or a listed circuit.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    */
-  reset(key: string): Promise<void> {
-    return this.#service.reset(key);
+  reset(key: CircuitKey): Promise<void> {
+    return this.#admission.reset(key);
   }
 
   /**
-   * Reads one circuit without any side effect, for dashboards and health checks: it never admits a
-   * probe, and a circuit with one under way is `half-open` for everyone who peeks.
+   * Reads one circuit without any side effect, for dashboards and health checks. It never admits a
+   * probe. A circuit with a probe under way is `half-open` for all callers of `peek`.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns A plain copy of its snapshot.
-   * @throws {TypeError} If the key is not a string.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    */
-  peek(key: string): Promise<CircuitBreakerSnapshot>;
+  peek(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
   /**
    * Reads several circuits without any side effect.
    *
-   * @param keys Any strings, in any order, repeated or not.
+   * @param keys Any strings or listed circuits, in any order, repeated or not.
    * @returns Their snapshots in the order of the keys.
-   * @throws {TypeError} If one of the keys is not a string.
+   * @throws {TypeError} If one of the keys is neither a string nor a listed circuit.
    */
-  peek(keys: readonly string[]): Promise<CircuitBreakerSnapshot[]>;
+  peek(keys: readonly CircuitKey[]): Promise<CircuitBreakerSnapshot[]>;
   peek(
-    keys: string | readonly string[],
+    keys: CircuitKey | readonly CircuitKey[],
   ): Promise<CircuitBreakerSnapshot | CircuitBreakerSnapshot[]> {
-    return this.#service.peek(keys);
+    return isList(keys) ? this.#admission.peekMany(keys) : this.#admission.peek(keys);
   }
 
   /**
-   * Lists circuits in the order of their keys, by UTF-8 bytes. To page through all, pass the last
-   * key of a page as the next one's `after`.
+   * Lists circuits in the order of their keys, by UTF-8 bytes. To page through all of them, pass
+   * the last key of a page as the `after` of the next.
    *
-   * @param options Which ones; all of the first 100 by default.
-   * @returns Keys, in the form in which they are stored, with snapshots and what is forced.
-   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @param options Which circuits; the first 100 in any state by default.
+   * @returns The keys as the store keeps them, with snapshots and forced states. Each listed
+   * circuit can be passed to every method that takes a key.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If the limit is out of range.
    */
   list(options: ListOptions = {}): Promise<CircuitListing[]> {
-    return this.#service.list(options);
+    return this.#admission.list(options);
   }
 
   /**
-   * Opens the circuit for everyone and keeps it open, whatever probes and policies report: for an
-   * operator who takes an upstream out. It ends after `forMs` by itself, or with `release`.
+   * Opens the circuit for the whole fleet and keeps it open, whatever probes and policies report:
+   * for an operator who takes an upstream out of service. It ends after `forMs` by itself, or with
+   * `release`.
    *
-   * @param key Any string.
-   * @param options Why, and for how long; until `release` by default.
+   * @param key Any string, or a listed circuit.
+   * @param options The reason, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
+   * misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    */
-  forceOpen(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
-    return this.#service.force(key, "open", options);
+  forceOpen(key: CircuitKey, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.force(key, "open", options);
   }
 
   /**
-   * Closes the circuit for everyone and keeps it closed, whatever fails: for an operator who knows
-   * better. It ends after `forMs` by itself, or with `release`.
+   * Closes the circuit for the whole fleet and keeps it closed, whatever probes and policies
+   * report: for an operator who knows that the upstream works. It ends after `forMs` by itself, or
+   * with `release`.
    *
-   * @param key Any string.
-   * @param options Why, and for how long; until `release` by default.
+   * @param key Any string, or a listed circuit.
+   * @param options The reason, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
+   * misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    */
-  forceClosed(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
-    return this.#service.force(key, "closed", options);
+  forceClosed(key: CircuitKey, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.force(key, "closed", options);
   }
 
   /**
-   * Ends what `forceOpen` or `forceClosed` began: the circuit goes on in the state it had before.
+   * Ends a forced state. The circuit goes on in the state that it had before `forceOpen` or
+   * `forceClosed`.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is not a string.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    */
-  release(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.release(key);
+  release(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.release(key);
   }
 
   /**
-   * Removes closed circuits that nobody has reported to for a while: what random request paths leave
-   * behind. Open, half-open and forced ones stay. Safe from any number of instances at once.
+   * Removes closed circuits that have been idle for a while, such as those of random request paths.
+   * Open, half-open and forced circuits stay.
    *
-   * @param options For how long idle, and how many at most.
-   * @returns How many were removed; 0 when nothing is left to remove.
-   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @param options How long a circuit must have been idle, and how many to remove at most.
+   * @returns How many it removed; 0 when nothing is left to remove.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    */
   prune(options: PruneOptions): Promise<number> {
-    return this.#service.prune(options);
+    return this.#admission.prune(options);
   }
 
-  /** Releases nothing, since memory is all there is. Calls that still arrive are served. */
+  /**
+   * Does nothing: the store has no timers and no connections, and its circuits stay. Later calls
+   * work as before.
+   */
   destroy(): void {}
 
-  /** The same as {@linkcode InMemoryCircuitBreakerStore.destroy}, for symmetry. */
+  /** Does nothing, like {@linkcode InMemoryCircuitBreakerStore.destroy}. */
   async close(): Promise<void> {}
 
   /** Closes the store at the end of an `await using` block. */

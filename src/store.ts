@@ -1,17 +1,9 @@
-import { BackgroundPruner } from "./outage/background_pruner.ts";
-import { ClockOffset } from "./time/clock_offset.ts";
-import { LocalCircuits } from "./outage/local_circuits.ts";
-import { OutageGuard } from "./outage/guard.ts";
-import { CacheInvalidation } from "./cache/invalidation.ts";
-import { Admission } from "./admission/admission.ts";
-import { Watches } from "./feed/watch.ts";
+import { assembleStore, type StoreParts } from "./assemble_store.ts";
+import { type CircuitKey, isList } from "./key.ts";
+import { resolveOptions, storeArguments } from "./options/resolve.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "./options/store_options.ts";
-import { resolveOptions } from "./options/resolve.ts";
-import { Dispatcher } from "./postgres/dispatcher.ts";
-import { ChangeFeed } from "./postgres/change_feed.ts";
-import { CircuitTable } from "./postgres/circuit_table.ts";
-import { assertClient } from "./postgres/executor.ts";
-import { parseTableName } from "./postgres/identifier.ts";
+import { assertClient } from "./postgres/client_contract.ts";
+import { oneTableName } from "./postgres/identifier.ts";
 import type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
@@ -26,12 +18,12 @@ import type {
 } from "./types.ts";
 
 /**
- * Circuits in a PostgreSQL table, shared by every instance that uses the table: when one learns
- * that an upstream is down, all know.
+ * Circuits in a PostgreSQL table. All instances that use the table share them: when one instance
+ * learns that an upstream is down, all know.
  *
- * The database's clock decides; snapshots are in the caller's clock, so they compare with
- * `Date.now()`. The constructor sends nothing: run {@linkcode migrate} first. Nothing here closes
- * the client.
+ * The database's clock decides. Snapshots are in the caller's clock, so they compare with
+ * `Date.now()`. The constructor sends nothing: run {@linkcode migrate} first. The store never
+ * closes the client.
  *
  * @example Two gateways that share a circuit
  * ```ts
@@ -51,259 +43,276 @@ import type {
  * ```
  */
 export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
-  readonly #service: Admission;
-  readonly #guard: OutageGuard;
-  readonly #caretaker: BackgroundPruner | undefined;
-  readonly #replication: CacheInvalidation | undefined;
-  readonly #watches: Watches;
+  readonly #parts: StoreParts;
   #closing: Promise<void> | undefined;
 
   /**
-   * Makes a store on a table. Sends nothing and starts nothing.
+   * Makes a store on the table that the options name. It sends nothing and starts nothing.
    *
    * @param client A `pg.Pool`, a PGlite, or the result of an adapter.
-   * @param table A table name, `table` or `schema.table`, taken literally and in its case; a part
-   * with a dot in it stands in double quotes. Default: `stoma_circuit_breakers`.
+   * @param options See {@linkcode PostgresCircuitBreakerStoreOptions}, which include `table`.
+   */
+  constructor(client: PostgresClient, options?: PostgresCircuitBreakerStoreOptions);
+  /**
+   * Makes a store on a table. It sends nothing and starts nothing.
+   *
+   * @param client A `pg.Pool`, a PGlite, or the result of an adapter.
+   * @param table A table name, `table` or `schema.table`, taken literally and in its case. Write a
+   * part with a dot in double quotes. Default: `stoma_circuit_breakers`.
    * @param options See {@linkcode PostgresCircuitBreakerStoreOptions}.
-   * @throws {TypeError} If the client has no `query` method, or an option is unknown or of a wrong
-   * type.
-   * @throws {RangeError} If PostgreSQL cannot hold the table name, or an option is out of range.
+   * @throws {TypeError} If the client has no `query` method, or an option is misspelt or of a wrong
+   * type, or the option `table` names another table than the argument.
+   * @throws {RangeError} If PostgreSQL cannot hold the table name, if it looks like a connection string,
+   * or if an option is out of range.
    */
   constructor(
     client: PostgresClient,
-    table = "stoma_circuit_breakers",
-    options: PostgresCircuitBreakerStoreOptions = {},
+    table?: string,
+    options?: PostgresCircuitBreakerStoreOptions,
+  );
+  constructor(
+    client: PostgresClient,
+    tableOrOptions?: string | PostgresCircuitBreakerStoreOptions,
+    given?: PostgresCircuitBreakerStoreOptions,
   ) {
     assertClient("create store", client);
-    const { now, rules, timeoutMs, durability, ...resolved } = resolveOptions(options);
-    const offset = new ClockOffset();
-    const name = parseTableName("create store", table);
-    const onTime = offset.observe.bind(offset);
-    const circuits = new CircuitTable(client, name, { now, rules, timeoutMs, durability, onTime });
-    this.#guard = new OutageGuard({
-      fallback: resolved.onOutage === "throw"
-        ? undefined
-        : new LocalCircuits(rules, now ?? (() => Date.now() - offset.value)),
-      onOutageChange: resolved.onOutageChange,
-    });
-    const { maxCircuits, maxStalenessMs } = resolved;
-    const { onOutcome } = this.#guard;
-    this.#guard.guard(new Dispatcher(circuits, { timeoutMs, maxCircuits, onOutcome }));
-    const feed = new ChangeFeed(client, name);
-    this.#replication = maxStalenessMs === 0
-      ? undefined
-      : new CacheInvalidation(this.#guard, feed, { maxStalenessMs, timeoutMs, now });
-    this.#caretaker = resolved.pruneIdleMs === undefined ? undefined : new BackgroundPruner(
-      (idleMs, limit) => this.#guard.prune(idleMs, limit, true),
-      resolved.pruneIdleMs,
-    );
-    // Looked up at each call, as everywhere else: a test may replace it later.
-    const callerNow = now ?? (() => Date.now());
-    const clock = { now: callerNow, toCaller: offset.toCaller.bind(offset) };
-    this.#service = new Admission(this.#replication?.replica ?? this.#guard, rules, clock);
-    this.#watches = new Watches({ circuits: this.#guard, feed, clock, maxStalenessMs });
+    const [table, options] = storeArguments(tableOrOptions, given);
+    const resolved = resolveOptions(options);
+    const name = oneTableName("create store", table, resolved.table);
+    this.#parts = assembleStore(client, name, resolved);
   }
 
   /**
-   * The circuit's snapshot. A circuit without a row is closed with zeros, and no row is created.
+   * Returns the circuit's snapshot. A circuit without a row is closed with zeros, and reading it
+   * makes no row.
    *
-   * With `resetTimeoutMs`, this is where probes are admitted: when an open circuit is due, one
-   * caller in the whole fleet gets `half-open` (`halfOpenMax` callers in each round) and is expected
-   * to report with `transition`; everyone else gets `open`, with a `lastStateChange` that makes the
-   * policy refuse the request and name the time until the lease ends.
+   * With `resetTimeoutMs`, this method admits probes. When an open circuit is due, `halfOpenMax`
+   * callers in the whole fleet get `half-open` in each round, and report the result of their probe
+   * with `transition`. Every other caller gets `open`. The `lastStateChange` of that snapshot makes
+   * the policy refuse the request, and name the time until the lease ends.
    *
-   * @param key Any string.
-   * @returns A plain copy.
-   * @throws {TypeError} If the key is not a string.
+   * @param key Any string, or a listed circuit.
+   * @returns A plain copy: changing it changes nothing else.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  getState(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.getState(key);
+  getState(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.getState(key);
   }
 
   /**
    * Counts one success.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns The snapshot that includes it.
-   * @throws {TypeError} If the key is not a string.
-   * @throws {CircuitBreakerStoreError} If it was not counted, or nobody knows whether it was.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @throws {CircuitBreakerStoreError} If it was not counted, or may not have been.
    */
-  recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.recordSuccess(key);
+  recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.recordSuccess(key);
   }
 
   /**
    * Counts one failure.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns The snapshot that includes it. With `failureWindowMs`, its `failureCount` is that of
    * the window.
-   * @throws {TypeError} If the key is not a string.
-   * @throws {CircuitBreakerStoreError} If it was not counted, or nobody knows whether it was.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @throws {CircuitBreakerStoreError} If it was not counted, or may not have been.
    */
-  recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.recordFailure(key);
+  recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.recordFailure(key);
   }
 
   /**
-   * Moves the circuit to a state. To the state it already has: nothing changes, so that a straggler
-   * does not prolong an outage. `closed` zeroes both counters, `half-open` the successes.
+   * Moves the circuit to a state. A move to `closed` zeroes both counters, also of a circuit that
+   * is closed already. A move to `half-open` zeroes the successes. An open circuit stays as it is
+   * when it is moved to `open`, so that a late caller does not prolong that state.
    *
-   * With `resetTimeoutMs`, the result of a probe (`closed` or `open` from an instance that was
-   * admitted one) applies only while its round lasts, and `open` from anyone else only to a closed
-   * circuit. While an operator forces a state, nothing moves.
+   * With `resetTimeoutMs`, a move to `closed` or `open` is the result of a probe, where this
+   * instance was admitted one. It applies only while the round of that probe lasts. A move to
+   * `open` by any other instance applies only to a closed circuit. While an operator forces a
+   * state, no move applies.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @param to The state to move to.
    * @returns The snapshot after it, whether or not it moved.
-   * @throws {TypeError} If the key is not a string or the state is not a state.
-   * @throws {CircuitBreakerStoreError} If it did not move, or nobody knows whether it did.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or the state is
+   * unknown.
+   * @throws {CircuitBreakerStoreError} If it did not move, or may not have.
    */
-  transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
-    return this.#service.transition(key, to);
+  transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.transition(key, to);
   }
 
   /**
-   * Forgets the circuit, for every instance, and what an operator forced on it. The result of a
-   * probe that is under way is then ignored.
+   * Forgets the circuit for every instance, and the state that an operator forced on it. The store
+   * then ignores the result of a probe that is under way.
    *
-   * @param key Any string.
-   * @throws {TypeError} If the key is not a string.
+   * @param key Any string, or a listed circuit.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  reset(key: string): Promise<void> {
-    return this.#service.reset(key);
+  reset(key: CircuitKey): Promise<void> {
+    return this.#parts.admission.reset(key);
   }
 
   /**
-   * Reads one circuit without any side effect, for dashboards and health checks: it never admits a
-   * probe, and a circuit with one under way is `half-open` for everyone who peeks.
+   * Reads one circuit without any side effect, for dashboards and health checks. It never admits a
+   * probe. A circuit with a probe under way is `half-open` for all callers of `peek`.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns A plain copy of its snapshot.
-   * @throws {TypeError} If the key is not a string.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  peek(key: string): Promise<CircuitBreakerSnapshot>;
+  peek(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
   /**
    * Reads several circuits without any side effect.
    *
-   * @param keys Any strings, in any order, repeated or not.
+   * @param keys Any strings or listed circuits, in any order, repeated or not.
    * @returns Their snapshots in the order of the keys.
-   * @throws {TypeError} If one of the keys is not a string.
+   * @throws {TypeError} If one of the keys is neither a string nor a listed circuit.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  peek(keys: readonly string[]): Promise<CircuitBreakerSnapshot[]>;
+  peek(keys: readonly CircuitKey[]): Promise<CircuitBreakerSnapshot[]>;
   peek(
-    keys: string | readonly string[],
+    keys: CircuitKey | readonly CircuitKey[],
   ): Promise<CircuitBreakerSnapshot | CircuitBreakerSnapshot[]> {
-    return this.#service.peek(keys);
+    return isList(keys) ? this.#parts.admission.peekMany(keys) : this.#parts.admission.peek(keys);
   }
 
   /**
-   * Lists circuits in the order of their keys, by UTF-8 bytes. To page through all, pass the last
-   * key of a page as the next one's `after`.
+   * Lists circuits in the order of their keys, by UTF-8 bytes. To page through all of them, pass
+   * the last key of a page as the `after` of the next.
    *
-   * @param options Which ones; all of the first 100 by default.
-   * @returns Keys, in the form in which they are stored, with snapshots and what is forced.
-   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @param options Which circuits; the first 100 in any state by default.
+   * @returns The keys as the store keeps them, with snapshots and forced states. Each listed
+   * circuit can be passed to every method that takes a key.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If the limit is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   list(options: ListOptions = {}): Promise<CircuitListing[]> {
-    return this.#service.list(options);
+    return this.#parts.admission.list(options);
   }
 
   /**
-   * Watches the states of all circuits from now on: tells every change once, and the changes of one
-   * circuit in their order, whatever becomes of the connection that listens; an outage only delays
-   * them. Ends with the loop, the signal or the store. It looks when the client's `listen` hears of
-   * a change, and every `maxStalenessMs` (1000 ms where that is 0) besides. A circuit remembers its
-   * last 16 changes, until it is reset: what it has forgotten when it is looked at is left out.
+   * Watches the states of all circuits from now on. It delivers every change once, and the changes
+   * of one circuit in their order. An outage or a lost connection only delays them. It ends with
+   * the loop, the signal or the store.
+   *
+   * It reads the table when the client's `listen` announces a change, and every `maxStalenessMs`
+   * (1000 ms where that is 0). A circuit remembers its last 16 changes, until it is reset. Changes
+   * that it has forgotten between two reads are missing.
    *
    * @param options A signal that ends it.
-   * @returns Changes, for `for await`. It rejects once if the first look fails for another reason
+   * @returns Changes, for `for await`. It rejects once if the first read fails for another reason
    * than an outage.
-   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
    */
   watch(options: WatchOptions = {}): AsyncIterableIterator<CircuitChange> {
-    return this.#watches.begin(options);
+    return this.#parts.watches.begin(options);
   }
 
   /**
-   * Opens the circuit for everyone and keeps it open, whatever probes and policies report: for an
-   * operator who takes an upstream out. It ends after `forMs` by itself, or with `release`.
+   * Opens the circuit for the whole fleet and keeps it open, whatever probes and policies report:
+   * for an operator who takes an upstream out of service. It ends after `forMs` by itself, or with
+   * `release`.
    *
-   * @param key Any string.
-   * @param options Why, and for how long; until `release` by default.
+   * @param key Any string, or a listed circuit.
+   * @param options The reason, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
+   * misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  forceOpen(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
-    return this.#service.force(key, "open", options);
+  forceOpen(key: CircuitKey, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.force(key, "open", options);
   }
 
   /**
-   * Closes the circuit for everyone and keeps it closed, whatever fails: for an operator who knows
-   * better. It ends after `forMs` by itself, or with `release`.
+   * Closes the circuit for the whole fleet and keeps it closed, whatever probes and policies
+   * report: for an operator who knows that the upstream works. It ends after `forMs` by itself, or
+   * with `release`.
    *
-   * @param key Any string.
-   * @param options Why, and for how long; until `release` by default.
+   * @param key Any string, or a listed circuit.
+   * @param options The reason, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is not a string, or an option is unknown or of a wrong type.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
+   * misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  forceClosed(key: string, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
-    return this.#service.force(key, "closed", options);
+  forceClosed(key: CircuitKey, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.force(key, "closed", options);
   }
 
   /**
-   * Ends what `forceOpen` or `forceClosed` began: the circuit goes on in the state it had before.
+   * Ends a forced state. The circuit goes on in the state that it had before `forceOpen` or
+   * `forceClosed`.
    *
-   * @param key Any string.
+   * @param key Any string, or a listed circuit.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is not a string.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  release(key: string): Promise<CircuitBreakerSnapshot> {
-    return this.#service.release(key);
+  release(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.release(key);
   }
 
   /**
-   * Removes closed circuits that nobody has reported to for a while: what random request paths leave
-   * behind. Open, half-open and forced ones stay. Safe from any number of instances at once; it
-   * returns within `timeoutMs` with what it could do, so call it again until it returns 0.
+   * Removes closed circuits that have been idle for a while, such as those of random request paths.
+   * Open, half-open and forced circuits stay. Any number of instances may call it at once. It
+   * returns within `timeoutMs`, so call it again until it returns 0.
    *
-   * @param options For how long idle, and how many at most.
-   * @returns How many were removed; 0 when nothing is left to remove.
-   * @throws {TypeError} If an option is unknown or of a wrong type.
+   * @param options How long a circuit must have been idle, and how many to remove at most.
+   * @returns How many it removed; 0 when nothing is left to remove.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If an option is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   prune(options: PruneOptions): Promise<number> {
-    return this.#service.prune(options);
+    return this.#parts.admission.prune(options);
   }
 
   /**
-   * Releases what the store holds in this process. Never touches the client, and calling it again
-   * does nothing. Calls that still arrive while a gateway drains are served. With `maxStalenessMs`,
-   * successes that wait to be counted are sent off and not waited for: use
-   * {@linkcode PostgresCircuitBreakerStore.close} where you can.
+   * Rejects unless the store can work, with a message that says what to do. Call it when a gateway
+   * starts, or in its readiness probe: with a broken store the gateway's policy silently lets all
+   * traffic through. It finds a database that cannot be reached or takes no writes, a missing or
+   * outdated table, missing privileges, row level security that hides circuits, and a client of a
+   * wrong shape.
+   *
+   * @throws {StoreUnavailableError} If the database cannot be reached, or takes no writes.
+   * @throws {StoreTimeoutError} If it does not answer in time.
+   * @throws {SchemaError} If the table is missing, outdated, newer, or no circuit breaker table.
+   * @throws {CircuitBreakerStoreError} If a privilege is missing, or circuits may be hidden.
+   */
+  check(): Promise<void> {
+    return this.#parts.check();
+  }
+
+  /**
+   * Ends the store's background work and returns at once: pruning, refreshes, checks of an outage,
+   * watches, and listening. With `maxStalenessMs` it sends the successes that wait to be counted,
+   * does not wait for the answer, and drops their errors. Where you can, use
+   * {@linkcode PostgresCircuitBreakerStore.close}. The client, the table and other stores stay as
+   * they are. Calls under way go on. A gateway that drains can still make calls: each asks the
+   * database, and none begins an outage. Calling it again does nothing.
    */
   destroy(): void {
-    this.close().catch(() => {}); // nobody is there to hear of it
+    this.close().catch(() => {}); // the caller does not wait, so it cannot hear of it
   }
 
   /**
-   * Waits until everything that was acknowledged is in the database, and releases what the store
-   * holds in this process. Calling it again does nothing, and calls that still arrive are served.
+   * Ends what {@linkcode PostgresCircuitBreakerStore.destroy} ends, and waits until the database
+   * has counted all successes that were acknowledged. It does not wait for calls under way: each
+   * has a promise of its own. Calling it again returns the same promise.
    *
-   * @throws {CircuitBreakerStoreError} If, with `maxStalenessMs`, successes that waited could not be
-   * counted; everything is released all the same.
+   * @throws {CircuitBreakerStoreError} If, with `maxStalenessMs`, the database did not count
+   * successes that waited. The store has ended in this case too.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -311,12 +320,14 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   async #close(): Promise<void> {
-    this.#caretaker?.end();
-    this.#watches.end();
+    const { deadlines, pruner, watches, cache, outage } = this.#parts;
+    const call = deadlines.begin();
+    pruner?.end();
+    watches.end();
     try {
-      if (this.#replication !== undefined) await this.#replication.end();
+      await cache?.end(call);
     } finally {
-      this.#guard.end();
+      outage.end();
     }
   }
 

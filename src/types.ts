@@ -1,5 +1,5 @@
 /**
- * The words every floor shares: Stoma's store interface and the one seam to a driver.
+ * The types that every floor shares: Stoma's store interface, and the interface to a driver.
  *
  * @module
  */
@@ -14,9 +14,9 @@ export type CircuitState = "closed" | "open" | "half-open";
 export const CIRCUIT_STATES: readonly CircuitState[] = ["closed", "open", "half-open"];
 
 /**
- * What is known of one circuit at one moment. A plain copy: changing it changes nothing else.
+ * One circuit at one moment. A plain copy: changing it changes nothing else.
  *
- * @example A circuit nobody has recorded anything for
+ * @example A circuit without any results
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { type CircuitBreakerSnapshot, InMemoryCircuitBreakerStore } from "@circuit-breaker/postgres";
@@ -45,11 +45,11 @@ export interface CircuitBreakerSnapshot {
 }
 
 /**
- * Where a circuit breaker keeps its circuits: the interface of the Stoma gateway's
- * `circuitBreaker({ store })`, which any other breaker can use as well.
+ * The store of a circuit breaker: the interface of the Stoma gateway's `circuitBreaker({ store })`,
+ * which any other breaker can use as well.
  */
 export interface CircuitBreakerStore {
-  /** The circuit's current snapshot; a circuit never seen before is closed with zeros. */
+  /** Returns the circuit's current snapshot; a new circuit is closed with zeros. */
   getState(key: string): Promise<CircuitBreakerSnapshot>;
   /** Counts one success and returns the snapshot that includes it. */
   recordSuccess(key: string): Promise<CircuitBreakerSnapshot>;
@@ -64,10 +64,11 @@ export interface CircuitBreakerStore {
 }
 
 /**
- * The one seam to a PostgreSQL driver: run one statement with `$1`-style parameters, return its rows.
+ * The interface to a PostgreSQL driver. It runs one statement with `$1`-style parameters and
+ * returns the rows.
  *
- * A `pg.Pool`, a `pg.Client` and a PGlite instance fit as they are; every other driver goes through
- * one of the adapters. A client may be used by many calls at once.
+ * A `pg.Pool`, a `pg.Client` and a PGlite instance fit as they are. Every other driver needs one of
+ * the adapters. Many calls may use a client at once.
  *
  * @example Wrapping a driver that has no adapter
  * ```ts
@@ -84,47 +85,49 @@ export interface PostgresClient {
   /** Runs one SQL statement. Parameters are strings, numbers or null; rows are keyed by column. */
   query(text: string, params?: unknown[]): Promise<{ rows: Record<string, unknown>[] }>;
   /**
-   * Listens to a channel on a connection of its own, for drivers that can: with `maxStalenessMs`, it
-   * brings changes of other instances within milliseconds. A client without it keeps the bound by
-   * asking at intervals. A bare PGlite has it as it is.
+   * Listens to a channel on a connection of its own, for drivers that can. Changes of other
+   * instances then show within milliseconds. Without it the store asks at intervals, and keeps the
+   * bound of `maxStalenessMs` in this way. A bare PGlite has the method.
    *
    * @param channel The channel's name, of at most 63 lower-case letters, digits and underscores.
-   * @param onNotification ChangeTail of each payload, in the order in which the transactions were
-   * committed. Does not throw.
-   * @returns What ends it, once the server listens. Rejects where it cannot listen, having left
-   * nothing behind.
+   * @param onNotification Called with each payload, in the order in which the transactions were
+   * committed. It does not throw.
+   * @returns The function that ends it, once the server listens. Rejects where it cannot listen,
+   * and keeps no connection then.
    */
   listen?(channel: string, onNotification: (payload: string) => void): Promise<Unlisten>;
 }
 
 /**
- * Ends a subscription and lets its connection go. Nothing is told afterwards; calling it again, or
- * after the connection was lost, does nothing.
+ * Ends a subscription and releases its connection. There are no notifications afterwards. Calling
+ * it again, or after the connection was lost, does nothing.
  */
 export interface Unlisten {
   (): Promise<void>;
   /**
-   * Resolves when notifications may have been lost, because the connection ended without having
-   * been asked to: the subscription is dead then, and whoever wants to go on listens anew. Never
-   * rejects. Absent where that cannot happen.
+   * Resolves when notifications may have been lost, because the connection ended by itself. The
+   * subscription has then ended too, and the caller listens anew. Never rejects. Absent where that
+   * cannot happen.
    */
   lost?: Promise<void>;
 }
 
-/** A circuit as {@linkcode ListOptions} tools see it: its key and its snapshot. */
+/** A circuit as `list` returns it: its key and its snapshot. */
 export interface CircuitListing extends CircuitBreakerSnapshot {
   /**
    * The circuit's key as the table holds it: the key itself, or, for a key that PostgreSQL cannot
    * hold or index, a readable prefix and a SHA-256 digest.
    */
   key: string;
-  /** What an operator forced on the circuit, where that is in force. */
+  /** The same. With it, every method that takes a key takes the listing, and means this circuit. */
+  storedKey: string;
+  /** The state that an operator forced on the circuit, while it is in force. */
   forced?: CircuitForce;
 }
 
 /** A state that an operator forced on a circuit with `forceOpen` or `forceClosed`. */
 export interface CircuitForce {
-  /** The state that everyone sees. */
+  /** The state that the whole fleet sees. */
   state: "open" | "closed";
   /** Since when, in epoch milliseconds of the caller's clock. */
   since: number;
@@ -136,10 +139,11 @@ export interface CircuitForce {
 
 /**
  * A change of a circuit's state, as the whole fleet sees it: by a policy, a probe, or an operator
- * who forced a state, released it or reset the circuit. A forced state that ended by its time is told
- * when the end is noticed, with the version that it had, unless the circuit moved on meanwhile.
+ * who forced a state, released it or reset the circuit. A forced state can also end by its time.
+ * The watch delivers that change when it notices the end, with the version that the circuit had,
+ * unless the circuit has moved meanwhile.
  *
- * @example Hearing of every change in the fleet
+ * @example Watching every change in the fleet
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { type CircuitChange, migrate, PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
@@ -153,12 +157,12 @@ export interface CircuitForce {
  * await store.transition("payments", "open");
  * await store.transition("payments", "half-open");
  * await store.transition("payments", "closed");
- * const told: CircuitChange[] = [];
+ * const seen: CircuitChange[] = [];
  * for await (const change of changes) {
- *   told.push(change);
+ *   seen.push(change);
  *   if (change.to === "closed") break;
  * }
- * assertEquals(told.map(({ key, from, to }) => `${key}: ${from} -> ${to}`), [
+ * assertEquals(seen.map(({ key, from, to }) => `${key}: ${from} -> ${to}`), [
  *   "payments: closed -> open",
  *   "payments: open -> half-open",
  *   "payments: half-open -> closed",
@@ -167,20 +171,20 @@ export interface CircuitForce {
  * ```
  */
 export interface CircuitChange {
-  /** The circuit's key in the form in which {@linkcode CircuitListing} has it. */
+  /** The circuit's key in the form of {@linkcode CircuitListing.storedKey}. */
   key: string;
   /** The state before. */
   from: CircuitState;
   /** The state after, never the same. */
   to: CircuitState;
   /**
-   * The version that the circuit came to, which grows with each change until the circuit is reset; 0
-   * for the reset itself.
+   * The version that the circuit reached. It grows with each change until the circuit is reset, and
+   * is 0 for the reset itself.
    */
   version: number;
   /**
-   * When, in epoch milliseconds of the caller's clock. Of a reset: when it was noticed, or when the
-   * circuit first moved again, where that was before.
+   * When, in epoch milliseconds of the caller's clock. For a reset: when the watch noticed it, or
+   * when the circuit first moved again, where that was earlier.
    */
   at: number;
 }
@@ -190,44 +194,44 @@ export interface WatchOptions {
   /**
    * Ends the iteration when it aborts: an `AbortSignal`.
    *
-   * @default {undefined} until the loop is left or the store is closed
+   * @default {undefined} until the loop ends or the store is closed
    */
   signal?: {
     /** Whether it has aborted. */
     readonly aborted: boolean;
-    /** Has a function called when it aborts. */
+    /** Adds a function that is called when it aborts. */
     addEventListener(type: "abort", listener: () => void): void;
-    /** Takes that back. */
+    /** Removes it. */
     removeEventListener(type: "abort", listener: () => void): void;
-  };
+  } | undefined;
 }
 
 /** How `forceOpen` and `forceClosed` force a state. */
 export interface ForceOptions {
   /**
-   * Why, for whoever finds it: at most 1000 characters.
+   * The reason, for other operators: at most 1000 characters.
    *
    * @default {undefined}
    */
-  reason?: string;
+  reason?: string | undefined;
   /**
    * For how many milliseconds, a positive number.
    *
    * @default {undefined} until `release`
    */
-  forMs?: number;
+  forMs?: number | undefined;
 }
 
 /** Which circuits `prune` removes. */
 export interface PruneOptions {
-  /** Closed circuits that nobody has reported to for so many milliseconds, from 0. */
+  /** How long a closed circuit must have been without results, in milliseconds, from 0. */
   idleMs: number;
   /**
    * How many at most, a whole number from 1 to 1,000,000.
    *
    * @default {1000}
    */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** Which circuits to list. */
@@ -237,19 +241,19 @@ export interface ListOptions {
    *
    * @default {undefined}
    */
-  state?: CircuitState;
+  state?: CircuitState | undefined;
   /**
    * Only circuits whose listed key comes after this one: pass the last key of the page before.
    *
    * @default {undefined}
    */
-  after?: string;
+  after?: string | undefined;
   /**
    * How many circuits at most, a whole number from 1 to 10,000.
    *
    * @default {100}
    */
-  limit?: number;
+  limit?: number | undefined;
 }
 
 /** The highest a counter goes: the last whole number that JavaScript holds exactly. */

@@ -23,7 +23,7 @@ async function openTwo(): Promise<
   return { stores, url, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
-Deno.test("failures of two instances on a fresh key are counted exactly", async () => {
+Deno.test("recordFailure of two instances on a fresh key counts exactly", async () => {
   await using two = await openTwo();
   for (const round of oneTo(10)) {
     const key = `circuit ${round}`;
@@ -35,7 +35,7 @@ Deno.test("failures of two instances on a fresh key are counted exactly", async 
   }
 });
 
-Deno.test("the first insert of a circuit is raced by every instance, again and again", async () => {
+Deno.test("recordFailure counts exactly when all instances insert the same circuit at once", async () => {
   await using two = await openTwo();
   const keys = oneTo(50).map((index) => `circuit ${index}`);
   const counts = await Promise.all(keys.map(async (key) => {
@@ -45,7 +45,7 @@ Deno.test("the first insert of a circuit is raced by every instance, again and a
   assertEquals(counts, keys.map(() => [1, 2]));
 });
 
-Deno.test("successes count exactly, alone or not, whoever removes the circuit between", async () => {
+Deno.test("recordSuccess counts exactly, alone or not, also when another instance removes the circuit", async () => {
   await using two = await openTwo();
   const [store, other] = two.stores as [PostgresCircuitBreakerStore, PostgresCircuitBreakerStore];
   const count = async (calls: number) => {
@@ -64,7 +64,7 @@ Deno.test("successes count exactly, alone or not, whoever removes the circuit be
   }
 });
 
-Deno.test("a success that waits for a row which is removed meanwhile begins another", async () => {
+Deno.test("recordSuccess makes a new row when the row that it waits for is removed", async () => {
   await using two = await openTwo();
   await using holder = await openPostgresJs(two.url, { max: 1 });
   await Promise.all(two.stores.map((store) => store.recordSuccess("api")));
@@ -98,7 +98,7 @@ Deno.test("many circuits of two instances stay apart", async () => {
   }
 });
 
-Deno.test("one of many transitions at once changes the circuit, for everyone", async () => {
+Deno.test("transition changes the circuit once for all instances, however many call it at once", async () => {
   await using two = await openTwo();
   const snapshots = await Promise.all(
     two.stores.flatMap((store) => oneTo(10).map(() => store.transition("api", "open"))),
@@ -107,7 +107,7 @@ Deno.test("one of many transitions at once changes the circuit, for everyone", a
   assertEquals(times.size, 1);
 });
 
-Deno.test("overlapping keys in any order end without a deadlock", async () => {
+Deno.test("calls on overlapping keys in any order end without a deadlock", async () => {
   await using two = await openTwo();
   const keys = oneTo(12).map((index) => `circuit ${index}`);
   let random = 3;
@@ -117,9 +117,9 @@ Deno.test("overlapping keys in any order end without a deadlock", async () => {
   for (const _ of oneTo(10)) {
     await Promise.all(
       two.stores.flatMap((store) =>
-        oneTo(4).flatMap((turn) =>
+        oneTo(4).flatMap((index) =>
           shuffled().map((key) =>
-            turn === 4 ? store.transition(key, "half-open") : store.recordFailure(key)
+            index === 4 ? store.transition(key, "half-open") : store.recordFailure(key)
           )
         )
       ),
@@ -151,7 +151,7 @@ Deno.test("a writer that waits for another's row counts on top of it, at a time 
   }
 });
 
-Deno.test("failures of three processes on a fresh key are counted exactly", async () => {
+Deno.test("recordFailure of three processes on a fresh key counts exactly", async () => {
   await using two = await openTwo();
   await using stack = new AsyncDisposableStack();
   const workers = await Promise.all(oneTo(3).map(() => Worker.start(two.url)));

@@ -1,5 +1,5 @@
 /**
- * A store in an operating system process of its own: it runs the calls that arrive on its standard
+ * A store in an operating system process of its own: it runs the calls from its standard
  * input and answers on its standard output. It ends when its input does, so it never outlives a test.
  */
 

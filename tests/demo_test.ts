@@ -47,8 +47,8 @@ Deno.test("demo shows the shared circuit and leaves nothing in the database", as
   assert(!stdout.includes("FALSE"), stdout);
   // One of the three sends the probe, which alone closes the circuit.
   const [, prober] = /(gateway-\d) +sends a probe/.exec(stdout) ?? [];
-  assertEquals(stdout.match(/gateway-\d +turns the circuit from half-open to closed/g), [
-    `${prober}  turns the circuit from half-open to closed`,
+  assertEquals(stdout.match(/gateway-\d +moves the circuit from half-open to closed/g), [
+    `${prober}  moves the circuit from half-open to closed`,
   ]);
   assertEquals(stdout.match(/sends a probe/g)?.length, 1);
   assertEquals(await schemasOf(database.url), []);
@@ -63,7 +63,7 @@ Deno.test("demo fails where gateways share nothing", async () => {
 });
 
 Deno.test("demo fails without a database", async () => {
-  // A port that was free a moment ago and that nobody listens on.
+  // The port was free a moment ago, and no process listens on it.
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   listener.close();
@@ -86,7 +86,7 @@ Deno.test("demo ends its gateways and cleans up when interrupted", async () => {
   assertEquals(await schemasOf(database.url), []);
 });
 
-Deno.test("demo takes its gateways with it when killed, and the next one cleans up", async () => {
+Deno.test("demo leaves no gateway running when killed, and the next demo cleans up", async () => {
   await using database = await createDatabase();
   const env = { DATABASE_URL: database.url };
   assertEquals(await interrupt(demo([], env), "SIGKILL"), 137);

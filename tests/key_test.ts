@@ -10,7 +10,7 @@ async function storedKeys(client: PostgresClient): Promise<string[]> {
   return rows.map((row) => row.key as string);
 }
 
-Deno.test("an ordinary key is stored as it is, so that existing rows are found", async () => {
+Deno.test("storedKey leaves an ordinary key as it is, so that existing rows are found", async () => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   await migrate(driver.client);
@@ -24,7 +24,7 @@ Deno.test("an ordinary key is stored as it is, so that existing rows are found",
   assertEquals((await store.getState("by hand")).state, "open");
 });
 
-Deno.test("an awkward key is stored under a readable prefix and a digest", async () => {
+Deno.test("storedKey makes a readable prefix and a digest of an awkward key", async () => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   await migrate(driver.client);
@@ -38,7 +38,7 @@ Deno.test("an awkward key is stored under a readable prefix and a digest", async
   }
 });
 
-Deno.test("a key has the same row through every driver and instance", async () => {
+Deno.test("storedKey finds the same row through every driver and instance", async () => {
   await using database = await createDatabase();
   await using one = await openPostgresJs(database.url, { max: 1 });
   await using two = await openNodePostgres(database.url, { max: 1 });
@@ -51,7 +51,7 @@ Deno.test("a key has the same row through every driver and instance", async () =
   }
 });
 
-Deno.test("five hundred generated keys have five hundred circuits, told apart by both sides", async () => {
+Deno.test("five hundred generated keys have five hundred circuits, distinct in the store and in the table", async () => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 4 });
   await migrate(driver.client);
@@ -67,7 +67,7 @@ Deno.test("five hundred generated keys have five hundred circuits, told apart by
   assertEquals(await store.list(), []);
 });
 
-Deno.test("a table in a locale of its own orders keys by bytes all the same", async () => {
+Deno.test("list orders keys by bytes also in a table with a locale of its own", async () => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   await migrate(driver.client);

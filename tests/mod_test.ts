@@ -16,10 +16,12 @@ Deno.test("mod.ts exports the public names and no others", () => {
     "InMemoryCircuitBreakerStore",
     "PostgresCircuitBreakerStore",
     "SchemaError",
+    "StoreOverloadError",
     "StoreTimeoutError",
     "StoreUnavailableError",
     "isCircuitBreakerStoreError",
     "isSchemaError",
+    "isStoreOverloadError",
     "isStoreTimeoutError",
     "isStoreUnavailableError",
     "migrate",
@@ -60,6 +62,7 @@ Deno.test("both stores fit the interface, and the types fit each other", () => {
   const query: ListOptions = { state: "open", after: "a", limit: 1 };
   const listing: CircuitListing = {
     key: "api",
+    storedKey: "api",
     state: "closed",
     failureCount: 0,
     successCount: 0,

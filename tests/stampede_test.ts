@@ -27,7 +27,7 @@ function startFleet(skews: readonly number[], breaker: Partial<Breaker> = {}, is
   return Fleet.start({ stomaPath, skews, isShared, breaker: { ...BREAKER, ...breaker } });
 }
 
-/** That answers are refusals which name a time to come back, at most so many milliseconds away. */
+/** Asserts that all answers are refusals with a Retry-After of at most `withinMs`. */
 function assertRefused(answers: readonly Answer[], withinMs: number): void {
   const longest = Math.ceil(withinMs / 1000);
   for (const { status, retryAfter, state } of answers) {
@@ -44,7 +44,7 @@ function verdictsOf(round: number, probes: number): number[] {
   return Array.from({ length: probes }, (_, index) => index ? late : first);
 }
 
-/** Waits until nobody who answers from memory still remembers the time before. */
+/** Waits until no gateway can answer from memory with an earlier state. */
 async function forget({ breaker: { maxStalenessMs } }: Fleet): Promise<void> {
   if (maxStalenessMs === undefined) return;
   await new Promise((resolve) => setTimeout(resolve, maxStalenessMs + 1));
@@ -53,11 +53,11 @@ async function forget({ breaker: { maxStalenessMs } }: Fleet): Promise<void> {
 /** One open period: every gateway asks at once when it ends, and the probes decide. */
 async function playRound(fleet: Fleet, round: number): Promise<Held[]> {
   const { gateways, breaker: { halfOpenMax, probeTimeoutMs } } = fleet;
-  const turned = gateways.map((_, index) => gateways[(index + round) % gateways.length]!);
+  const ordered = gateways.map((_, index) => gateways[(index + round) % gateways.length]!);
   await fleet.expire();
   await forget(fleet);
   const before = await fleet.row();
-  const { answers, held } = await fleet.stampede(turned, REQUESTS);
+  const { answers, held } = await fleet.stampede(ordered, REQUESTS);
   assertEquals(held.length, halfOpenMax);
   assertEquals(answers.length, gateways.length * REQUESTS - halfOpenMax);
   assertRefused(answers, probeTimeoutMs);
@@ -92,7 +92,7 @@ for (const halfOpenMax of [1, 3]) {
       for (const { gateway } of await playRound(fleet, round)) probers.add(gateway);
       if ((await fleet.row()).state === "closed") await fleet.trip(first!);
     }
-    // Had one gateway always been first, nobody would have raced it.
+    // If one gateway were always first, no other would have raced it.
     assert(probers.size > 1, `all probes came through ${[...probers]}`);
   });
 }
@@ -158,7 +158,7 @@ Deno.test("the probe of a killed gateway is replaced after its lease, and not be
       late >= 0 && late < LEASE_ENDS_WITHIN_MS,
       `the next probe came ${late} ms after the lease`,
     );
-    outcome.held[0]!.answer(200); // nobody is there to hear it
+    outcome.held[0]!.answer(200); // its gateway was killed and does not hear it
     probe = outcome.held[1];
   }
   assertEquals((await fleet.release(probe!, 200)).status, 200);

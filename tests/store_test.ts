@@ -2,6 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import {
   isCircuitBreakerStoreError,
   isSchemaError,
+  isStoreTimeoutError,
+  isStoreUnavailableError,
   migrate,
   PostgresCircuitBreakerStore,
   type PostgresClient,
@@ -9,6 +11,7 @@ import {
 import { failureOf } from "./conformance/session.ts";
 import { openNodePostgres, openPostgresJs } from "./support/clients.ts";
 import { connect, createDatabase } from "./support/database.ts";
+import { createRole } from "./support/role.ts";
 
 const ORIGINAL_TABLE = `create table stoma_circuit_breakers (
   key text primary key,
@@ -119,7 +122,7 @@ Deno.test("constructor and migrate name fromPostgresJs when given a raw postgres
   }
 });
 
-Deno.test("a client that renames columns is told so", async () => {
+Deno.test("recordSuccess and getState name the column that a client renamed", async () => {
   await using database = await createDatabase();
   await using driver = await openNodePostgres(database.url, { max: 1 });
   await migrate(driver.client);
@@ -136,13 +139,13 @@ Deno.test("a client that renames columns is told so", async () => {
   }
 });
 
-Deno.test("constructor refuses options that it does not know or cannot use", async () => {
+Deno.test("constructor refuses options that are misspelt or that it cannot use", async () => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   const bad: [unknown, string][] = [
-    [{ Now: Date.now }, "Now"],
-    [{ timeoutMS: 10 }, "timeoutMS"],
-    [{ now: Date.now, nwo: 1 }, "nwo"],
+    [{ Now: Date.now }, "now"],
+    [{ timeoutMS: 10 }, "timeoutMs"],
+    [{ now: Date.now, maxCircuit: 1 }, "maxCircuits"],
     [{ now: 1000 }, "now"],
     [{ now: null }, "now"],
     [{ now: "Date.now" }, "now"],
@@ -161,6 +164,54 @@ Deno.test("constructor refuses options that it does not know or cannot use", asy
   }
   new PostgresCircuitBreakerStore(driver.client, undefined, { now: undefined }).destroy();
   new PostgresCircuitBreakerStore(driver.client, undefined, {}).destroy();
+});
+
+Deno.test("constructor takes the table as argument, as option, or as both", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  const { client } = driver;
+  await migrate(client);
+  await migrate(client, "ops_circuits");
+  const opened = [
+    new PostgresCircuitBreakerStore(client, "ops_circuits"),
+    new PostgresCircuitBreakerStore(client, { table: "ops_circuits" }),
+    new PostgresCircuitBreakerStore(client, undefined, { table: "ops_circuits" }),
+    new PostgresCircuitBreakerStore(client, "ops_circuits", { table: "ops_circuits" }),
+    new PostgresCircuitBreakerStore(client, '"ops_circuits"', { table: "ops_circuits" }),
+    new PostgresCircuitBreakerStore(client, "ops_circuits", { table: undefined }),
+  ];
+  for (const [index, store] of opened.entries()) {
+    assertEquals((await store.recordFailure("api")).failureCount, index + 1);
+  }
+  const byDefault = [
+    new PostgresCircuitBreakerStore(client),
+    new PostgresCircuitBreakerStore(client, {}),
+    new PostgresCircuitBreakerStore(client, { timeoutMs: 5000, table: undefined }),
+    new PostgresCircuitBreakerStore(client, undefined, undefined),
+  ];
+  for (const [index, store] of byDefault.entries()) {
+    assertEquals((await store.recordFailure("api")).failureCount, index + 1);
+  }
+});
+
+Deno.test("constructor refuses two tables and two objects of options", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  const { client } = driver;
+  const wrong: [type: typeof TypeError | typeof RangeError, call: () => unknown][] = [
+    [TypeError, () => new PostgresCircuitBreakerStore(client, "one", { table: "two" })],
+    [TypeError, () => new PostgresCircuitBreakerStore(client, "one", { table: "ONE" })],
+    [TypeError, () => new PostgresCircuitBreakerStore(client, null as never, { table: "one" })],
+    [TypeError, () => new PostgresCircuitBreakerStore(client, { table: null as never })],
+    [TypeError, () => new PostgresCircuitBreakerStore(client, {} as never, {})],
+    [RangeError, () => new PostgresCircuitBreakerStore(client, { table: "" })],
+    [RangeError, () => new PostgresCircuitBreakerStore(client, "one", { table: "a.b.c" })],
+  ];
+  for (const [type, call] of wrong) {
+    const error = await failureOf(call) as Error;
+    assertEquals(error.name, type.name, String(error));
+    assertMatch(error.message, /^Cannot create store: .+, received .+/);
+  }
 });
 
 Deno.test("constructor sends no statement, opens no connection and leaves no timer", async () => {
@@ -196,21 +247,49 @@ for (const ending of ["destroy", "close"] as const) {
     const before = await store.transition("api", "open");
     await store[ending]();
     await store[ending]();
-    assertEquals((await driver.client.query("select 1 as one")).rows, [{ one: 1 }]);
+    const { rows } = await driver.client.query("select 1 as one");
+    assertEquals([...rows], [{ one: 1 }]);
     assertEquals(await other.getState("api"), before);
     assertEquals((await other.recordFailure("api")).failureCount, 2);
   });
 }
 
-Deno.test("getState() and peek() write nothing, not even a lock", async () => {
+Deno.test("getState(), peek() and list() need nothing but to read: no write, not even a lock", async () => {
   await using database = await createDatabase();
-  await using driver = await openPostgresJs(database.url, { max: 1 });
-  await migrate(driver.client);
-  await driver.client.query("set default_transaction_read_only = on");
-  await using store = new PostgresCircuitBreakerStore(driver.client);
+  await using admin = await openPostgresJs(database.url);
+  await migrate(admin.client);
+  const run = (sql: string) => admin.client.query(sql);
+  await using role = await createRole(database, run);
+  await run(`grant select on stoma_circuit_breakers to ${role.quoted}`);
+  await using reader = await openPostgresJs(role.url);
+  await using store = new PostgresCircuitBreakerStore(reader.client);
   assertEquals((await store.getState("api")).state, "closed");
   assertEquals((await store.peek(["api", "web"])).length, 2);
   assertEquals(await store.list(), []);
   const error = await failureOf(() => store.recordFailure("api"));
-  assertEquals(isCircuitBreakerStoreError(error) && error.sqlState, "25006");
+  assertEquals(isCircuitBreakerStoreError(error) && error.sqlState, "42501");
 });
+
+Deno.test("getState, peek and recordFailure take no answer from a read-only session", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  await migrate(driver.client);
+  await driver.client.query("set default_transaction_read_only = on");
+  // Without a primary to be had, a call ends at its deadline.
+  for (const call of ["getState", "peek", "recordFailure"] as const) {
+    await using store = new PostgresCircuitBreakerStore(
+      keepingSessions(driver.client),
+      "stoma_circuit_breakers",
+      {
+        timeoutMs: 100,
+      },
+    );
+    const error = await failureOf(() => store[call]("api"));
+    assertEquals(isStoreUnavailableError(error) || isStoreTimeoutError(error), true, String(error));
+  }
+});
+
+/** A client of which the store cannot know whether it replaces sessions. */
+function keepingSessions(client: PostgresClient): PostgresClient {
+  return { query: (text, params) => client.query(text, params) };
+}

@@ -15,8 +15,6 @@ interface Compared {
 /** A bar for operations per second. */
 export interface ThroughputBar extends Compared {
   atLeast: number;
-  /** What would be better still. */
-  aim?: number;
 }
 
 /** A bar for the latency that 99 % of the operations do not exceed. */
@@ -24,7 +22,7 @@ export interface LatencyBar extends Compared {
   p99AtMost: number;
 }
 
-/** How a bar went. */
+/** The outcome of a bar. */
 export interface Verdict {
   what: string;
   measured: number;
@@ -52,17 +50,16 @@ export const BARS: readonly Bar[] = [
   { scenario: "both-10000-64", over: "ours", under: "original", atLeast: 4 },
   { scenario: "record-1-1", over: "ours", under: "original", atLeast: 0.95 },
   { scenario: "read-1-1", over: "ours", under: "original", atLeast: 0.95 },
-  { scenario: "gateway-64", over: "ours", under: "memory", atLeast: 0.6, aim: 0.75 },
   { scenario: "gateway-64", over: "ours", under: "original", atLeast: 6 },
   { scenario: "gateway-64", over: "ours", under: "redis", atLeast: 1.5 },
-  { scenario: "gateway-256", over: "ours", under: "memory", atLeast: 0.9 },
   { scenario: "gateway-256", over: "ours", under: "original", atLeast: 10 },
-  // What is ours to answer for: driver, server and disk cost everybody the same.
+  // These bars measure this library alone: driver, server and disk cost both contenders the same. Bars of
+  // "ours" over "memory" would measure the server and its disk.
   { scenario: "record-1-64", over: "ours", under: "gathered", atLeast: 0.8 },
   { scenario: "both-100-64", over: "ours", under: "gathered", atLeast: 0.75 },
   { scenario: "both-10000-64", over: "ours", under: "gathered", atLeast: 0.75 },
-  { scenario: "gateway-64", over: "ours", under: "gathered", atLeast: 0.8 },
-  { scenario: "gateway-256", over: "ours", under: "gathered", atLeast: 0.8 },
+  { scenario: "gateway-64", over: "ours", under: "gathered", atLeast: 0.85 },
+  { scenario: "gateway-256", over: "ours", under: "gathered", atLeast: 0.85 },
   ...["gateway-1", "gateway-64", "gateway-256"].flatMap((scenario): Bar[] => [
     { scenario, over: "stale", under: "memory", atLeast: 0.95 },
     { scenario, over: "stale", under: "memory", p99AtMost: 1.2 },
@@ -106,7 +103,7 @@ function throughputVerdict(
     what: `${title}: ${bar.over} / ${bar.under}`,
     measured: quartiles[1],
     shown: shownRatio(quartiles),
-    required: `at least ${times(bar.atLeast)}${bar.aim ? `, aim ${times(bar.aim)}` : ""}`,
+    required: `at least ${times(bar.atLeast)}`,
     ok: quartiles[1] >= bar.atLeast,
   };
 }

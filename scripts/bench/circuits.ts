@@ -7,7 +7,7 @@ import { connect, createDatabase } from "../../tests/support/database.ts";
 export interface TableFacts {
   /** Everything on disk, index included, in bytes. */
   bytes: number;
-  /** Rows that nobody sees any more and that still take room. */
+  /** Rows that no transaction can see any more and that still take room. */
   deadRows: number;
   /** The sum of all success counters. */
   successes: number;
@@ -38,7 +38,7 @@ export class CircuitsDatabase implements AsyncDisposable {
     this.#exact = exact;
   }
 
-  /** Creates the database and the table: ours, or by the SQL of somebody else. */
+  /** Creates the database and the table: ours, or by the given SQL. */
   static async create(admin: string, schemaSql?: string): Promise<CircuitsDatabase> {
     await using resources = new AsyncDisposableStack();
     const { url } = resources.use(await createDatabase(admin));
@@ -77,7 +77,7 @@ export class CircuitsDatabase implements AsyncDisposable {
 
   /** Has the server write what it has put off, so that no contender pays for another's. */
   async checkpoint(): Promise<void> {
-    await this.#sql.unsafe("checkpoint").catch(() => {}); // a right that not everybody has
+    await this.#sql.unsafe("checkpoint").catch(() => {}); // not every role may do this
   }
 
   /** What the server says of itself. */

@@ -11,7 +11,7 @@ export interface CountingClient extends AsyncDisposable {
 
 const CONNECTIONS = 10;
 
-/** The same driver, pool and adapter for everybody, so that only what they send differs. */
+/** All contenders have the same driver, pool and adapter. Only their statements differ. */
 export function openClient(url: string, connections: number = CONNECTIONS): CountingClient {
   const sql = postgres(url, { max: connections, onnotice: () => {} });
   const inner = fromPostgresJs(sql);

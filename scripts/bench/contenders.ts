@@ -7,8 +7,9 @@ import { gatheredFloor } from "./gathered_floor.ts";
 import type { Target } from "./load.ts";
 
 /**
- * Who takes part: this library's two stores, the shared one once more with {@linkcode STALENESS_MS},
- * Stoma's own two, and the bare statement: one for each call, and one for all calls that wait.
+ * The names of the contenders: this library's two stores, the shared one once more with
+ * {@linkcode STALENESS_MS}, Stoma's own two stores, and the bare statement, sent once for each call or
+ * once for all calls that wait.
  */
 export type ContenderName =
   | "memory"
@@ -19,7 +20,7 @@ export type ContenderName =
   | "floor"
   | "gathered";
 
-/** Everybody, in the order of the table. */
+/** All contenders, in the order of the table. */
 export const CONTENDERS: readonly ContenderName[] = [
   "memory",
   "stale",
@@ -158,7 +159,7 @@ function floor({ url, table }: Endpoint): Contender {
 function gathered({ url, table }: Endpoint): Contender {
   const connection = openClient(url);
   const target = gatheredFloor(connection.client, table);
-  // A gateway whose upstream is well calls nothing else.
+  // A gateway with a healthy upstream calls no other method.
   const store = target as CircuitBreakerStore;
   return { name: "gathered", target, store, ...connection };
 }

@@ -12,7 +12,7 @@ export async function cpuSecondsOf(pid: number): Promise<number> {
   return ticks / TICKS_PER_SECOND;
 }
 
-/** CPU seconds that everything on this machine has used so far; NaN where that cannot be told. */
+/** CPU seconds that everything on this machine has used so far; NaN where the system does not report it. */
 export async function machineCpuSeconds(): Promise<number> {
   const text = await readOrNothing("/proc/stat") ?? "";
   // user, nice, system, idle, iowait, irq, softirq, steal

@@ -19,10 +19,10 @@ const COLUMNS =
   "c.key, c.state, c.failure_count, c.success_count, c.last_failure_time, c.last_state_change";
 
 /**
- * The least that a store can do that gathers: what waits leaves as one bare statement, and everybody
- * gets what it made of the circuit. It serves only circuits that have a row, from one process, gives
- * nobody a count of its own, and knows neither deadlines nor outages nor clocks. What lies between
- * it and memory is the driver, the server and its disk, whatever the store.
+ * The least that a store can do that gathers calls. All waiting calls become one bare statement, and
+ * each call gets the circuit as that statement left it. The floor serves only circuits that have a row,
+ * from one process. It gives no call a count of its own, and has no deadlines, outages or clocks. The
+ * difference between the floor and memory is the driver, the server and its disk, for every store.
  */
 export function gatheredFloor(client: PostgresClient, table: string): Target {
   const readOne = `select ${COLUMNS} from ${table} c where key = $1`;
@@ -61,13 +61,13 @@ class Gatherer {
     const { promise } = this.#next;
     if (!this.#isBusy) {
       this.#isBusy = true;
-      void this.#depart();
+      void this.#sendWaiting();
     }
     return (await promise).get(key)!;
   }
 
-  async #depart(): Promise<void> {
-    // Whoever asks in the same go comes along.
+  async #sendWaiting(): Promise<void> {
+    // Calls of the same run of the event loop join this statement.
     await undefined;
     while (this.#calls.size > 0) {
       const [calls, { resolve, reject }] = [this.#calls, this.#next];

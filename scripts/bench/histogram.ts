@@ -5,7 +5,7 @@ const BITS = 6;
 const STEPS = 1 << BITS;
 const BUCKETS = (32 - BITS) * STEPS;
 
-/** A histogram as text: bucket and count in turn, only buckets that have any. */
+/** A histogram as text: bucket and count alternate, only buckets that have any. */
 export type SparseCounts = number[];
 
 /** Latencies from 0.1 us to some minutes, in buckets made beforehand: recording allocates nothing. */

@@ -1,7 +1,7 @@
 import process from "node:process";
 import { Histogram } from "./histogram.ts";
 
-/** What a load is put on: the calls that a healthy gateway makes all the time. */
+/** The target of a load: the calls that a healthy gateway makes all the time. */
 export interface Target {
   getState(key: string): Promise<unknown>;
   recordSuccess(key: string): Promise<unknown>;
@@ -66,8 +66,8 @@ export function operate(target: Target, { operation, circuits, spread = 1 }: Loa
 }
 
 /**
- * Lets the event loop go round every few milliseconds, as it does in a process that has sockets to
- * serve: what is answered from memory alone would never let go of it.
+ * Lets the event loop run other work every few milliseconds, as in a process that has sockets to serve.
+ * Answers from memory alone would keep the event loop busy without end.
  */
 export function breathing(operate: Operate, everyMs: number = BREATH_MS): Operate {
   let breath: Promise<void> | undefined;

@@ -23,7 +23,7 @@ export interface Subject {
 export interface Leftovers {
   /** Size of the table and its index, in bytes. */
   tableBytes?: number;
-  /** Rows that nobody sees any more and that still take room. */
+  /** Rows that no transaction can see any more and that still take room. */
   deadRows?: number;
   /** The share of recorded successes that the store does not know of. */
   lost?: number;
@@ -65,8 +65,8 @@ const WORTH_TIDYING = 0.1;
 const BREATH_MS = 5;
 
 /**
- * Measures subjects in turns, so that whatever else the machine does meets all of them alike. The
- * order changes from round to round, so that nobody always follows the same neighbour.
+ * Measures all subjects in each round, so that other work on the machine affects all of them alike. The
+ * order changes from round to round, so that no subject always follows the same other one.
  */
 export async function measure(
   subjects: Subject[],
@@ -158,14 +158,14 @@ function order(length: number, round: number): number[] {
 }
 
 /**
- * A store that answers from memory never lets go of the event loop, in which others keep themselves
- * up to date, as they would between two requests from the network.
+ * A store that answers from memory keeps the event loop busy. The pause lets other stores refresh
+ * themselves, as they would between two requests from the network.
  */
 function breathe(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, BREATH_MS));
 }
 
-/** Where V8 allows it, so that no contender pays for what its predecessor left. */
+/** Collects garbage where V8 allows it, so that no contender pays for garbage of the one before. */
 function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();
 }

@@ -10,7 +10,7 @@ import type { CircuitState } from "../../src/types.ts";
 import { openClient } from "./client.ts";
 import { answerOrders } from "./worker_process.ts";
 
-/** What a watcher is asked to do: begin, then tell of one change after the other. */
+/** The orders for a watcher: it begins, then reports one change after the other. */
 export type WatchOrder = BeginWatching | { type: "await"; state: CircuitState; withinMs: number };
 
 /** Where and how to watch. */

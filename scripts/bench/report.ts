@@ -32,7 +32,7 @@ const BUSY_CORES = 0.25;
 export const LEGEND: string = `per second: operations, the median of the rounds
 stale: ours with maxStalenessMs ${STALENESS_MS}
 floor: the bare statement for each call; gathered: one bare statement for all calls that wait
-original: so many times what the original Postgres store does
+original: the rate as a multiple of the original Postgres store's rate
 p50, p99, p99.9: latency of an operation, over all rounds
 sent/call: statements or Redis commands for each call to the store
 client us, server us: CPU time for each operation

@@ -11,8 +11,8 @@ import { type CountingClient, openClient } from "./client.ts";
 import { circuitKey } from "./load.ts";
 import { answerOrders } from "./worker_process.ts";
 
-/** What a worker is asked to do: begin, then tell what it has come to. */
-export type ScaleOrder = BeginScale | { type: "tell" };
+/** The orders for a worker: it begins, then reports its figures. */
+export type ScaleOrder = BeginScale | { type: "report" };
 
 /** The instances of one process. */
 export interface BeginScale {
@@ -26,7 +26,7 @@ export interface BeginScale {
   records: boolean;
 }
 
-/** What a process has come to since it began. */
+/** The figures of a process since it began. */
 export interface ScaleAnswer {
   statements: number;
   /** How often an instance used all its circuits, and how often it could not. */
@@ -38,7 +38,7 @@ export interface ScaleAnswer {
   cpu: number;
 }
 
-/** Each circuit is used once in so much of the interval. */
+/** Each circuit is used once in this share of the interval. */
 const TOUCH_AFTER = 0.9;
 
 class Instance implements AsyncDisposable {
@@ -74,7 +74,7 @@ class Instance implements AsyncDisposable {
   }
 
   async #keepInUse(everyMs: number): Promise<void> {
-    // Gateways that were not started by the same clock.
+    // Real gateways do not start at the same moment.
     await new Promise((resolve) => setTimeout(resolve, everyMs * Math.random()));
     while (!this.#isEnded) {
       const next = performance.now() + everyMs;

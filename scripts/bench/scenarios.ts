@@ -46,7 +46,7 @@ export const PROCESSES = 4;
 /** How many rows the tables have that are compared; as many circuits as the first has are in use. */
 export const ROWS: readonly [number, number] = [1_000, 1_000_000];
 
-const EVERYBODY = ["memory", "ours", "original", "redis", "floor", "gathered"] as const;
+const ALL = ["memory", "ours", "original", "redis", "floor", "gathered"] as const;
 const SHARED = ["ours", "original", "redis", "floor"] as const;
 const GATEWAYS = ["memory", "stale", "ours", "original", "redis", "gathered"] as const;
 
@@ -61,7 +61,7 @@ function storeScenario(operation: Operation, circuits: number, inFlight: number)
     kind: "store",
     name: `${operation}-${circuits}-${inFlight}`,
     title: `${WORDS[operation]}, ${circuitsOf(circuits)}, ${inFlight} in flight`,
-    contenders: EVERYBODY,
+    contenders: ALL,
     operation,
     circuits,
     inFlight,

@@ -23,7 +23,7 @@ export interface SoakSample {
 export async function soak(
   stage: Stage,
   seconds: number,
-  tell: (line: string) => void,
+  print: (line: string) => void,
 ): Promise<{ samples: SoakSample[]; verdicts: Verdict[] }> {
   const database = stage.database("ours")!;
   await database.fill(1);
@@ -31,7 +31,7 @@ export async function soak(
   const load = group.load("ours", { operation: "record", circuits: 1, inFlight: IN_FLIGHT });
   const part = seconds / SAMPLES;
   const samples: SoakSample[] = [];
-  tell(`recordSuccess, 1 circuit, ${PROCESSES} processes x ${IN_FLIGHT} in flight  (soak)`);
+  print(`recordSuccess, 1 circuit, ${PROCESSES} processes x ${IN_FLIGHT} in flight  (soak)`);
   let operations = (await load.warmUp(part / 10)).operations;
   for (let sample = 0; sample < SAMPLES; sample++) {
     const running = load.round(part);
@@ -40,7 +40,7 @@ export async function soak(
     const { bytes, deadRows } = await database.facts();
     operations += (await running).operations;
     samples.push({ seconds: part * (sample + 0.5), operations, tableBytes: bytes, deadRows });
-    tell(
+    print(
       `  ${(part * (sample + 1)).toFixed(0).padStart(4)} s` +
         `${operations.toLocaleString("en").padStart(14)} recorded` +
         `${size(bytes).padStart(9)}${String(deadRows).padStart(7)} dead rows`,

@@ -6,7 +6,7 @@ import { type Contender, type ContenderName, type Endpoint, openContender } from
 import { cpuSecondsOf } from "./cpu.ts";
 import { type RedisServer, startRedis } from "./redis.ts";
 
-// As a server keeps what it is told: durable, and with the autovacuum it comes with.
+// A server as it is in production: durable, and with its default autovacuum.
 const SERVER_SETTINGS = {
   fsync: "on",
   full_page_writes: "on",
@@ -112,7 +112,7 @@ export class Stage implements AsyncDisposable {
     return await this.#open.get(name)!;
   }
 
-  /** A table of circuits that nobody else uses, for whoever disposes of it. */
+  /** A table of circuits for one caller alone. The caller disposes of it. */
   createDatabase(): Promise<CircuitsDatabase> {
     return CircuitsDatabase.create(this.#admin);
   }

@@ -20,7 +20,7 @@ export interface Propagation {
 /** Within how many milliseconds 99 % of the sights of a transition must come where all listen. */
 export const LISTENED_P99_MS = 50;
 
-/** Until everybody listens and everything has run once. */
+/** Transitions before the measured ones: by then each process listens and all code has run once. */
 const UNMEASURED = 5;
 const GIVE_UP_MS = 20_000;
 
@@ -53,17 +53,17 @@ export async function measurePropagation(
   );
   const samples: Sample[] = [];
   let failures = 0;
-  for (let turn = 0; turn < UNMEASURED + transitions; turn++) {
-    // So that transitions do not keep step with refreshes, which all see the one before.
+  for (let round = 0; round < UNMEASURED + transitions; round++) {
+    // A random pause keeps transitions out of step with refreshes, which all see the one before.
     const pause = (listens ? 100 : maxStalenessMs) * Math.random();
     await new Promise((resolve) => setTimeout(resolve, 10 + pause));
-    const state = turn % 2 === 0 ? "open" : "closed";
+    const state = round % 2 === 0 ? "open" : "closed";
     const sentAt = epochNow();
     await writer.transition(key, state);
     const acknowledgedAt = epochNow();
     const answers = await watchers.askAll({ type: "await", state, withinMs: GIVE_UP_MS });
     failures = sum(answers.map((answer) => answer.failures));
-    if (turn < UNMEASURED) continue;
+    if (round < UNMEASURED) continue;
     samples.push(...answers.map(({ sight }) => ({
       seenAfter: sight.firstAt - sentAt,
       missedFor: sight.lastOtherAt - acknowledgedAt,
@@ -95,7 +95,7 @@ function outcomeOf(
     verdicts: [
       listens
         ? atMost("transitions, listening: p99 until seen", seen.p99, LISTENED_P99_MS, shown)
-        // What is seen later than the bound was then asked for: one look later, never answered old.
+        // The bound limits the age of an answer. A process may see the transition one look later.
         : atMost("transitions, polling: oldest answer", oldest, maxStalenessMs, shown),
     ],
   };

@@ -10,7 +10,7 @@ import { WorkerGroup } from "./worker_process.ts";
 export interface Fleet {
   /** How many instances, from the smallest fleet to the largest. */
   sizes: readonly number[];
-  /** Over so many processes. */
+  /** How many processes the instances are spread over. */
   processes: number;
   /** Circuits that every instance uses, the same for all. */
   circuits: number;
@@ -34,15 +34,15 @@ export interface FleetCost {
   clientCores: number;
   /** How often an instance used each circuit, per `maxStalenessMs`. */
   uses: number;
-  /** How often an instance found the database out of reach, and what the last of them heard. */
+  /** How often an instance could not reach the database, and the last error. */
   failures: number;
   failure: string;
 }
 
-/** Until every circuit is known and what began at once has drifted apart. */
+/** By then each circuit is cached, and instances that began together refresh at different times. */
 const WARM_UP_INTERVALS = 3;
 
-/** Connections that are left for whoever looks on, and for the other contenders. */
+/** Connections that are left for the measurement itself and for the other contenders. */
 const OTHER_CONNECTIONS = 50;
 
 /** Measures what fleets of several sizes cost their server. */
@@ -95,7 +95,7 @@ async function measureFleet(
     at: performance.now(),
     seen: await server.count(),
     serverCpu: await stage.serverCpu("stale"),
-    fleet: added(await workers.askAll({ type: "tell" })),
+    fleet: added(await workers.askAll({ type: "report" })),
   });
   await pass(WARM_UP_INTERVALS * maxStalenessMs);
   const before = await look();

@@ -144,7 +144,7 @@ function subjectOf(
   };
 }
 
-/** What is in the table, and how many of the recorded successes are, whoever recorded them. */
+/** The table's size, and the share of recorded successes that it lacks, from all processes. */
 async function leftovers(
   stage: Stage,
   name: ContenderName,
@@ -175,7 +175,7 @@ async function counter(
   const before = await count();
   const deadline = contender.countsWithinMs === undefined ? 0 : 2 * contender.countsWithinMs;
   return async (recorded) => {
-    // What was acknowledged before it is counted has yet to arrive.
+    // Successes that were acknowledged before they were counted are not in the table yet.
     const until = performance.now() + deadline;
     let counted = await count() - before;
     while (counted < recorded && performance.now() < until) {

@@ -14,12 +14,12 @@ export class Crowd {
 
   constructor(upstream: Upstream) {
     this.#upstream = upstream;
-    upstream.hold(() => this.#tell());
+    upstream.hold(() => this.#notify());
   }
 
   /**
-   * Sends so many requests through every gateway, all at once, and waits until each is answered or
-   * waits at the upstream.
+   * Sends this number of requests through every gateway, all at once. Resolves when each request is
+   * answered or waits at the upstream.
    */
   async send(gateways: readonly GatewayProcess[], requests: number): Promise<void> {
     for (const gateway of gateways) {
@@ -39,10 +39,10 @@ export class Crowd {
 
   async #request(gateway: GatewayProcess): Promise<void> {
     this.answers.push(await gateway.request());
-    this.#tell();
+    this.#notify();
   }
 
-  #tell(): void {
+  #notify(): void {
     const { resolve } = this.#changed;
     this.#changed = Promise.withResolvers();
     resolve();

@@ -51,8 +51,8 @@ export async function openDatabase(): Promise<DemoDatabase> {
 }
 
 /**
- * Drops what demos left that were killed on a server that outlives them. A demo locks the name of its
- * schema as long as it lives, so a name that can be locked belongs to nobody.
+ * Drops the schemas of demos that were killed on a server that outlives them. A demo locks the name of
+ * its schema as long as it runs. A name that can be locked belongs to no running demo.
  */
 async function dropAbandoned(sql: postgres.Sql): Promise<void> {
   const schemas = await sql<{ nspname: string }[]>`

@@ -14,7 +14,7 @@ import { loadStoma } from "../../tests/support/stoma.ts";
 import { lines } from "./lines.ts";
 import { GATEWAY_HEADER, type GatewayMessage, type GatewaySettings } from "./messages.ts";
 
-function tell(message: GatewayMessage): void {
+function send(message: GatewayMessage): void {
   console.log(JSON.stringify(message));
 }
 
@@ -47,7 +47,7 @@ async function serve(settings: GatewaySettings, over: () => Promise<void>): Prom
           ...settings.breaker,
           key: () => settings.circuit,
           store: opened?.store,
-          onStateChange: (_key, from, to) => tell({ type: "change", from, to }),
+          onStateChange: (_key, from, to) => send({ type: "change", from, to }),
         })],
         upstream: {
           type: "url",
@@ -60,7 +60,7 @@ async function serve(settings: GatewaySettings, over: () => Promise<void>): Prom
   await using _server = Deno.serve({
     hostname: "127.0.0.1",
     port: 0,
-    onListen: ({ port }) => tell({ type: "ready", port }),
+    onListen: ({ port }) => send({ type: "ready", port }),
   }, (request) => app.fetch(request));
   await over();
 }

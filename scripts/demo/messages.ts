@@ -8,7 +8,7 @@ export interface BreakerSettings {
   probeTimeoutMs: number;
 }
 
-/** The header that tells the upstream which gateway a request came through. */
+/** The header with the name of the gateway that a request came through. */
 export const GATEWAY_HEADER = "x-gateway";
 
 /** What a gateway process needs to know: the one line it reads. */
@@ -24,7 +24,7 @@ export interface GatewaySettings {
   database?: { url: string; table: string };
 }
 
-/** What a gateway process tells the demo: one line each. */
+/** The messages from a gateway process to the demo, one line each. */
 export type GatewayMessage =
   | { type: "ready"; port: number }
   | { type: "change"; from: CircuitState; to: CircuitState };

@@ -27,7 +27,7 @@ interface Wave {
 }
 
 /** Plays an outage from beginning to end and checks every step of it. */
-export async function tell(stage: Stage): Promise<void> {
+export async function play(stage: Stage): Promise<void> {
   await healthy(stage);
   await oneGatewayLearns(stage);
   await allGatewaysKnow(stage);
@@ -96,7 +96,7 @@ async function allGatewaysKnow(stage: Stage): Promise<void> {
 
 async function oneGatewayProbes(stage: Stage, crowd: Crowd): Promise<void> {
   const { timeline, upstream, gateways, breaker: { halfOpenMax, probeTimeoutMs } } = stage;
-  timeline.heading("The upstream comes back, slowly");
+  timeline.heading("The upstream recovers, slowly");
   upstream.failing = false;
   timeline.event("upstream", "answers 200 from now on, but takes its time");
   await untilProbed(stage, crowd);
@@ -185,7 +185,7 @@ function isServed({ status, state }: Answer): boolean {
   return status === 200 && state === "closed";
 }
 
-/** Whether a request was turned away, with a time to come back that is at most so many seconds off. */
+/** Whether a request was refused, with a Retry-After of at most `longest` seconds. */
 function isRefused({ status, retryAfter = NaN }: Answer, longest: number): boolean {
   return status === 503 && retryAfter >= 1 && retryAfter <= longest;
 }

@@ -1,7 +1,7 @@
 const GREEN = 32;
 const RED = 31;
 const BOLD = 1;
-const WHO_WIDTH = 11;
+const PART_WIDTH = 11;
 
 /** Prints what happens when, and remembers whether what it claims was true. */
 export class Timeline {
@@ -15,19 +15,19 @@ export class Timeline {
     console.log(`\n${this.#paint(BOLD, text)}`);
   }
 
-  /** Prints what somebody did, with the time since the start. */
-  event(who: string, what: string): void {
-    console.log(`${this.#time()}  ${who.padEnd(WHO_WIDTH)}${what}`);
+  /** Prints what a part of the demo did, with the time since the start. */
+  event(part: string, what: string): void {
+    console.log(`${this.#time()}  ${part.padEnd(PART_WIDTH)}${what}`);
   }
 
   /** Prints a claim and whether it held; `otherwise` says what happened instead. */
   claim(held: boolean, what: string, otherwise: string): void {
     this.#claims++;
     if (held) {
-      console.log(`${this.#time()}  ${this.#paint(GREEN, "true".padEnd(WHO_WIDTH))}${what}`);
+      console.log(`${this.#time()}  ${this.#paint(GREEN, "true".padEnd(PART_WIDTH))}${what}`);
     } else {
-      console.log(`${this.#time()}  ${this.#paint(RED, "FALSE".padEnd(WHO_WIDTH))}${what}`);
-      console.log(`${"".padEnd(9 + WHO_WIDTH)}instead: ${otherwise}`);
+      console.log(`${this.#time()}  ${this.#paint(RED, "FALSE".padEnd(PART_WIDTH))}${what}`);
+      console.log(`${"".padEnd(9 + PART_WIDTH)}instead: ${otherwise}`);
       this.#refuted.push(`${what} (instead: ${otherwise})`);
     }
   }

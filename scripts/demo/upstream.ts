@@ -6,7 +6,7 @@ export interface Held {
   gateway: string;
 }
 
-/** The service behind the gateways. It counts what reaches it, and fails or dawdles when told to. */
+/** The service behind the gateways. It counts requests, and fails or answers slowly on demand. */
 export class Upstream implements AsyncDisposable {
   /** Whether it answers 500 instead of 200. */
   failing = false;
@@ -23,7 +23,7 @@ export class Upstream implements AsyncDisposable {
       async ({ headers }) => {
         this.#received++;
         if (this.#onHeld !== undefined) {
-          this.#held.push({ gateway: headers.get(GATEWAY_HEADER) ?? "nobody" });
+          this.#held.push({ gateway: headers.get(GATEWAY_HEADER) ?? "unknown" });
           this.#onHeld();
         }
         await this.#released.promise;

@@ -1,5 +1,5 @@
 /**
- * Declarations that need no setting of those who use them.
+ * Declarations that compile without any setting of their users.
  *
  * @module
  */

@@ -20,7 +20,7 @@ export interface Dnt {
   build(options: DntOptions): Promise<void>;
 }
 
-/** What dnt is told, in the words of its `BuildOptions`. */
+/** The options for dnt, with the names of its `BuildOptions`. */
 export interface DntOptions {
   entryPoints: { name: string; path: string }[];
   outDir: string;
@@ -47,7 +47,7 @@ export async function loadDnt(): Promise<Dnt> {
   return await import(DNT);
 }
 
-/** Works out what dnt is told. */
+/** Works out the options for dnt. */
 export function dntOptions({ manifest, folder }: Assignment): DntOptions {
   return {
     entryPoints: Object.entries(manifest.exports).map(([name, path]) => ({

@@ -64,14 +64,15 @@ export const METADATA: Metadata = {
 };
 
 /**
- * The drivers that npm has, from the oldest version that passed the conformance suite. All are
- * optional: a team brings the one that it uses. postgres.js 3.4.8 and 3.4.9 can end the process
- * after the server has terminated a connection.
+ * The drivers that npm has. All are optional, since a team brings the one that it uses, and of any
+ * version: a team may have another version, or the same driver, for other uses, and npm refuses to
+ * install where a range does not fit. Which versions to use is said in the README and in the adapters'
+ * docs. `*` also fits prereleases, which `>=3` does not.
  */
 export const DRIVERS: Readonly<Record<string, string>> = {
-  "@electric-sql/pglite": ">=0.2.0 <1",
-  "pg": "^8.0.3",
-  "postgres": ">=3.4.5 <3.4.8 || >=3.4.10 <4",
+  "@electric-sql/pglite": "*",
+  "pg": "*",
+  "postgres": "*",
 };
 
 /** Files that go into both packages as they are. */

@@ -4,7 +4,11 @@
  * @module
  */
 
-import { describe } from "../describe.ts";
+import { describe, describeObject } from "../describe.ts";
+import { assertOptions } from "../option_names.ts";
+
+/** What else Bun's SQL can be for. */
+const OTHERS: readonly string[] = ["mysql", "mariadb", "sqlite"];
 
 /** Whether `value` has all the named methods. */
 export function having(value: unknown, ...methods: string[]): boolean {
@@ -24,8 +28,10 @@ export function wrongDriver(driver: string, expected: string, received: unknown)
   return new TypeError(`Cannot wrap ${driver}: expected ${expected}, received ${name(received)}`);
 }
 
-/** Returns the `prepare` option, `true` where it is not given. */
-export function readPrepare(driver: string, prepare: unknown): boolean {
+/** Checks the options of an adapter. Returns `prepare`, `true` where it is not given. */
+export function readPrepare(driver: string, options: { prepare?: unknown }): boolean {
+  assertOptions(`wrap ${driver}`, options, ["prepare"]);
+  const { prepare } = options;
   if (prepare === undefined) return true;
   if (typeof prepare === "boolean") return prepare;
   throw new TypeError(
@@ -33,22 +39,21 @@ export function readPrepare(driver: string, prepare: unknown): boolean {
   );
 }
 
-/** Names a value without printing it: a string is most likely a URL with a password in it. */
+/** Names what was received, and the adapter for it where that is known. */
 function name(value: unknown): string {
   if (value === undefined || value === null) return String(value);
   if (having(value, "queryObject")) return "a Deno Postgres client (use fromDenoPostgres)";
   const database = bunDatabase(value);
   if (database === "postgres") return "Bun's SQL (use fromBunSql)";
-  if (database !== undefined) return `Bun's SQL for ${database}`;
+  if (database !== undefined) {
+    return `Bun's SQL for ${OTHERS.includes(database) ? database : "another database"}`;
+  }
   if (having(value, "unsafe")) return "the sql function of postgres.js (use fromPostgresJs)";
   if (having(value, "query", "exec")) return "a PGlite (use fromPglite)";
   if (having(value, "query", "connect")) {
     return "a node-postgres pool or client (use fromNodePostgres)";
   }
   if (having(value, "query")) return "a PostgresClient, which needs no adapter";
-  if (typeof value !== "object") return `a ${typeof value}`;
-  const constructor = (value as { constructor?: { name?: unknown } }).constructor?.name;
-  return typeof constructor === "string" && constructor !== "Object"
-    ? `an instance of ${constructor}`
-    : "an object";
+  if (typeof value === "string") return describe(value);
+  return typeof value === "object" ? describeObject(value) : `a ${typeof value}`;
 }

@@ -17,6 +17,7 @@
  * @module
  */
 
+import { type MarkedClient, RUN_ALONE } from "../client_traits.ts";
 import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, wrongDriver } from "./argument.ts";
 import { listenOfBun } from "./bun_sql_listener.ts";
@@ -31,7 +32,7 @@ export interface BunSqlLike {
  * Makes a client for the store from Bun's own driver. Errors reach the caller as Bun threw them; the
  * SQLSTATE is in their `errno`.
  *
- * Bun prepares statements unless told not to where the `SQL` is made, and not per statement. Behind
+ * Bun prepares all statements of an `SQL` or none, as its option says; by default it does. Behind
  * a pooler in transaction mode that does not track prepared statements (PgBouncer before 1.21), use
  * `new SQL(url, { prepare: false })`.
  *
@@ -49,11 +50,20 @@ export function fromBunSql(sql: BunSqlLike): PostgresClient {
     throw wrongDriver("Bun.SQL", "a SQL of Bun for PostgreSQL", sql);
   }
   const listen = listenOfBun(sql);
-  return {
-    ...listen && { listen },
-    async query(text, params = []) {
-      const rows = await sql.unsafe(text, params);
-      return { rows: rows as Record<string, unknown>[] };
-    },
+  const query: PostgresClient["query"] = async (text, params = []) => {
+    const rows = await sql.unsafe(text, params);
+    return { rows: rows as Record<string, unknown>[] };
   };
+  const client: MarkedClient = {
+    // Bun may send others behind it, which fail with it: two at most were seen.
+    [RUN_ALONE]: isPool(sql) ? query : undefined,
+    ...listen && { listen },
+    query,
+  };
+  return client;
+}
+
+/** Whether it is a pool: what `reserve` hands out has a `release`, what `begin` does a `savepoint`. */
+function isPool(sql: BunSqlLike): boolean {
+  return bunDatabase(sql) === "postgres" && !having(sql, "release") && !having(sql, "savepoint");
 }

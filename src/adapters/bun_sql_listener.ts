@@ -5,7 +5,7 @@
  * @module
  */
 
-import { withDeadline } from "../time/deadline.ts";
+import { withDeadline } from "../time/deadlines.ts";
 import {
   type Closing,
   END_WITHIN_MS,
@@ -37,7 +37,7 @@ export function listenOfBun(sql: object): Listen | undefined {
     const subscription = new Subscription(onNotification);
     const watching = driver.options && onClose(driver.options);
     let isListening = false;
-    const registration = driver.listen(channel, (payload) => subscription.tell(payload), () => {
+    const registration = driver.listen(channel, (payload) => subscription.deliver(payload), () => {
       // For a second time only after a loss.
       if (isListening) lose();
       isListening = true;
@@ -63,7 +63,7 @@ export function listenOfBun(sql: object): Listen | undefined {
 
 /**
  * Whether a channel is listened to: another listener is admitted at once then. Otherwise Bun connects
- * for it, and either cannot or tells the others that it listens again.
+ * for it. Bun then either fails, or announces to the others that it listens again.
  */
 async function answers(driver: Listening, channel: string): Promise<boolean> {
   const registration = driver.listen(channel, () => {});

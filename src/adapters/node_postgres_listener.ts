@@ -4,7 +4,7 @@
  * @module
  */
 
-import { withDeadline } from "../time/deadline.ts";
+import { withDeadline } from "../time/deadlines.ts";
 import {
   END_WITHIN_MS,
   type Listen,
@@ -13,7 +13,7 @@ import {
   Subscription,
 } from "./subscription.ts";
 
-/** How long a silent connection is trusted before the system asks whether anybody is there. */
+/** How long a silent connection is trusted before the system probes the other end. */
 const KEEP_ALIVE_AFTER_MS = 10_000;
 
 /** The part of a `pg.Pool` that opens clients. */
@@ -49,7 +49,7 @@ export function listenOfPool(pool: object): Listen | undefined {
     const subscription = new Subscription(onNotification);
     const client = new Client({
       ...options,
-      // The pool hides it from whoever copies its options.
+      // The pool hides it: a copy of the options does not have it.
       password: options.password,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_AFTER_MS,
@@ -58,7 +58,7 @@ export function listenOfPool(pool: object): Listen | undefined {
     client.on("error", lose);
     client.on("end", lose);
     client.on("notification", (message) => {
-      if (message.channel === channel) subscription.tell(message.payload ?? "");
+      if (message.channel === channel) subscription.deliver(message.payload ?? "");
     });
     try {
       await withDeadline(LISTEN_WITHIN_MS, "listen", begin(client, channel));

@@ -31,7 +31,7 @@ import { type Listen, Subscription } from "./subscription.ts";
 export interface PgliteLike {
   /** Runs one statement and returns its rows keyed by column. */
   query(text: string, params?: unknown[]): Promise<{ rows: unknown[] }>;
-  /** Not called; it is what tells PGlite from other drivers that have a `query`. */
+  /** Not called; it distinguishes PGlite from other drivers that have a `query`. */
   exec(text: string): Promise<unknown>;
 }
 
@@ -64,7 +64,7 @@ function listenOf(db: PgliteLike): Listen | undefined {
   const { listen } = db as unknown as { listen: Listen };
   return async (channel, onNotification) => {
     const subscription = new Subscription(onNotification);
-    const unlisten = await listen.call(db, channel, (payload) => subscription.tell(payload));
+    const unlisten = await listen.call(db, channel, (payload) => subscription.deliver(payload));
     return async () => {
       // A database that was closed rejects, and has no channels left.
       if (subscription.end()) await unlisten().catch(() => {});

@@ -7,7 +7,13 @@
  * import { PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
  * import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
  *
- * const sql = postgres("postgres://localhost/app", { max: 4, fetch_types: false });
+ * // max_pipeline is an option too, but the driver's types do not know it.
+ * const sql = postgres("postgres://localhost/app?max_pipeline=0", {
+ *   max: 4,
+ *   fetch_types: false,
+ *   connect_timeout: 2,
+ *   connection: { statement_timeout: 1000 },
+ * });
  * const store = new PostgresCircuitBreakerStore(fromPostgresJs(sql));
  *
  * await store.close();
@@ -17,10 +23,12 @@
  * @module
  */
 
+import { type MarkedClient, RUN_ALONE } from "../client_traits.ts";
 import type { PostgresClient } from "../types.ts";
 import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
 import { listenOfSql } from "./postgres_js_listener.ts";
-import { capRetries, type ConnectionOptions, keepTypes } from "./reconnects.ts";
+import { runAloneOn } from "./postgres_js_sessions.ts";
+import { boundReconnects, type ConnectionOptions, keepTypes } from "./reconnects.ts";
 
 /** The part of postgres.js that the adapter uses: the `sql` that `postgres(url)` returns. */
 export interface PostgresJsLike {
@@ -41,22 +49,34 @@ export interface FromPostgresJsOptions {
    *
    * @default {true}
    */
-  prepare?: boolean;
+  prepare?: boolean | undefined;
 }
 
 /**
  * Makes a client for the store from postgres.js. Errors reach the caller as the driver threw them.
  *
- * Use 3.4.5, 3.4.6 or 3.4.7 of postgres.js. After the server has terminated connections, 3.4.8 and
+ * Use 3.4.6 or 3.4.7 of postgres.js. After the server has terminated connections, 3.4.8 and
  * 3.4.9, the newest, fail the first statement on each new one with the old error, and on Deno leave
  * some without an end; 3.4.4 ends the process. On Bun, the driver can leave statements without an
  * answer for half a minute or more.
  *
+ * Give the store a pool of its own. By default the driver sends other statements behind one that is
+ * under way, which fail when the server closes that connection, and on Deno and Bun a place in the pool
+ * can be lost with them. `max_pipeline: 0` prevents it; with it, `sql.begin` rejects. With 3.4.6 and
+ * 3.4.7, the library has the server close sessions that stayed read-only after a failover, from inside a
+ * transaction, whose connection carries no other statement.
+ *
+ * The driver has no time limit for an answer. Bound what it can: `connect_timeout` in seconds, which is
+ * 30 by default, and `connection: { statement_timeout: 1000 }` in milliseconds, with which the server
+ * gives up what waits for a lock. Behind PgBouncer, which refuses the latter, set it on the role.
+ *
  * Pass `fetch_types: false` to `postgres()`. Otherwise each connection first asks for array types,
- * and where that fails, the process ends with an error that nobody can catch. Once the types are
+ * and where that fails, the process ends with an error that no code can catch. Once the types are
  * known, the adapter sets that option to `false` itself, so that types which are created later are
  * learned by the next process. It also keeps the driver's waits between two attempts to connect,
- * which would grow to 20 s, below a tenth of a second.
+ * which would grow to 20 s, below a tenth of a second, and spreads attempts that the server ends
+ * without an answer, which the driver would repeat 400 times a second for each statement, to 20 a
+ * second.
  *
  * The client can `listen`, on the connection that the driver opens for `sql.listen`: all subscriptions
  * of a `sql` share it, beside its pool, and it ends with the last of them or with `sql`. Listening
@@ -82,20 +102,23 @@ export function fromPostgresJs(
         '"transform" that renames them',
     );
   }
-  const prepare = readPrepare("postgres.js", options.prepare);
+  const prepare = readPrepare("postgres.js", options);
   const { options: driverOptions } = sql as Connecting;
-  if (driverOptions !== undefined) capRetries(driverOptions);
-  // Not prepared is for poolers in transaction mode, behind which nobody hears anything.
+  if (driverOptions !== undefined) boundReconnects(driverOptions);
+  // Not prepared is for poolers in transaction mode, which pass on no notifications.
   const isPooled = !prepare || driverOptions?.prepare === false;
   const listen = isPooled ? undefined : listenOfSql(sql);
-  return {
-    ...listen && { listen },
-    async query(text, params = []) {
-      if (driverOptions !== undefined) keepTypes(driverOptions);
-      const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
-      return { rows: withoutHoles(rows) as Record<string, unknown>[] };
-    },
+  const query: PostgresClient["query"] = async (text, params = []) => {
+    if (driverOptions !== undefined) keepTypes(driverOptions);
+    const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
+    return { rows: withoutHoles(rows) as Record<string, unknown>[] };
   };
+  const client: MarkedClient = {
+    [RUN_ALONE]: runAloneOn(sql, query),
+    ...listen && { listen },
+    query,
+  };
+  return client;
 }
 
 /**

@@ -6,7 +6,8 @@
  * @module
  */
 
-import { withDeadline } from "../time/deadline.ts";
+import { withDeadline } from "../time/deadlines.ts";
+import { boundReconnects, type ConnectionOptions } from "./reconnects.ts";
 import {
   type Closing,
   END_WITHIN_MS,
@@ -36,7 +37,7 @@ interface Inner {
   unsafe(text: string): PromiseLike<unknown>;
   end(options: { timeout: number }): Promise<void>;
   /** The driver reads `socket` anew for each connection that is to be opened. */
-  options: Closing<number> & { socket?: () => Promise<never> };
+  options: Closing<number> & ConnectionOptions & { socket?: () => Promise<never> };
 }
 
 /** How a `sql` listens; `undefined` for one inside `begin` or `reserve`, which has no way to. */
@@ -45,18 +46,18 @@ export function listenOfSql(sql: object): Listen | undefined {
   if (typeof driver !== "function") return;
   return async (channel, onNotification) => {
     const subscription = new Subscription(onNotification);
-    const tell = (payload: string) => subscription.tell(payload);
+    const deliver = (payload: string) => subscription.deliver(payload);
     let inner: Inner | undefined;
     const lose = () => {
       if (inner !== undefined) onClose(inner.options).delete(lose);
-      remove(driver, channel, tell);
+      remove(driver, channel, deliver);
       subscription.lose();
     };
 
     const leave = async () => {
       if (inner === undefined) return;
       onClose(inner.options).delete(lose);
-      const isLast = remove(driver, channel, tell);
+      const isLast = remove(driver, channel, deliver);
       // Since another connection may have taken its place.
       if (driver.sql !== inner) return;
       if (Object.keys(driver.channels ?? {}).length === 0) return await end(driver, inner);
@@ -69,10 +70,13 @@ export function listenOfSql(sql: object): Listen | undefined {
       subscription.assertListening();
       // An object with a prototype has a channel "constructor".
       driver.channels ??= Object.create(null) as NonNullable<Driver["channels"]>;
-      const listening = driver(channel, tell);
+      const listening = driver(channel, deliver);
       inner = driver.sql;
       // Before the driver listens again for the others.
-      if (inner !== undefined) onClose(inner.options).add(lose);
+      if (inner !== undefined) {
+        onClose(inner.options).add(lose);
+        boundReconnects(inner.options);
+      }
       await listening;
     };
 
@@ -89,17 +93,17 @@ export function listenOfSql(sql: object): Listen | undefined {
 }
 
 /** Takes a listener out; whether it was its channel's last one. */
-function remove({ channels = {} }: Driver, channel: string, tell: unknown): boolean {
+function remove({ channels = {} }: Driver, channel: string, deliver: unknown): boolean {
   const entry = channels[channel];
   if (entry === undefined) return false;
-  entry.listeners = entry.listeners.filter(({ fn }) => fn !== tell);
+  entry.listeners = entry.listeners.filter(({ fn }) => fn !== deliver);
   if (entry.listeners.length > 0) return false;
   // With it goes an attempt that failed, which the driver would answer later calls with.
   delete channels[channel];
   return true;
 }
 
-/** Ends the connection; whoever listens next is given a new one. */
+/** Ends the connection. The next listener gets a new one. */
 async function end(driver: Driver, inner: Inner): Promise<void> {
   delete driver.sql;
   // The channels are those of the next connection from now on.

@@ -59,7 +59,7 @@ export class Subscription {
   }
 
   /** Passes a notification on. */
-  tell(payload: string): void {
+  deliver(payload: string): void {
     if (!this.#isOver) this.#onNotification(payload);
   }
 
@@ -77,7 +77,7 @@ export class Subscription {
     return true;
   }
 
-  /** Throws where it was lost before the server's answer arrived. */
+  /** Throws where it was lost before the server answered. */
   assertListening(): void {
     if (this.#isOver) throw new Error("Cannot listen: the connection ended");
   }

@@ -1,162 +1,143 @@
-import type { Circuit, Circuits } from "../rules/circuit.ts";
-import type { Force } from "../options/force.ts";
-import { forcedAt, refusedSince, retryAt, vacantProbes } from "../rules/probing.ts";
-import { cursorKey, isList, storedKey } from "../key.ts";
+import type { Circuit } from "../circuit.ts";
+import { type CircuitKey, cursorKey, storedKeyOf } from "../key.ts";
 import { assertKey, assertState } from "../options/check.ts";
-import { resolveForce } from "../options/force.ts";
+import { type Force, resolveForce } from "../options/force.ts";
 import { resolveListOptions } from "../options/list.ts";
-import type { CircuitRules } from "../options/store_options.ts";
 import { resolvePrune } from "../options/prune.ts";
+import type { CircuitRules } from "../options/store_options.ts";
+import type { Admin, Calls } from "../ports.ts";
+import { forcedAt } from "../rules/forcing.ts";
+import { vacantProbes } from "../rules/probing.ts";
+import type { Call } from "../time/call.ts";
+import type { CallerClock } from "../time/caller_clock.ts";
 import type {
   CircuitBreakerSnapshot,
-  CircuitForce,
   CircuitListing,
   CircuitState,
   ForceOptions,
   ListOptions,
   PruneOptions,
 } from "../types.ts";
-import type { CallerClock } from "../time/caller_clock.ts";
 import { Claims } from "./claims.ts";
+import { Snapshots } from "./snapshots.ts";
+
+/** What admission needs. */
+export interface AdmissionOptions {
+  circuits: Calls & Admin;
+  rules: CircuitRules;
+  clock: CallerClock;
+  /** Begins a call. */
+  begin: () => Call;
+}
 
 /**
- * What a store does with its circuits, wherever they are kept: checks arguments, admits probes,
- * fences their results, and shows circuits in the caller's clock.
+ * The methods of a store, on a database or in memory. It checks the arguments, begins the call that
+ * the floors below get, admits probes, fences their results, and shows circuits in the caller's
+ * clock.
  */
 export class Admission {
-  readonly #circuits: Circuits;
+  readonly #circuits: Calls & Admin;
   readonly #rules: CircuitRules;
   readonly #clock: CallerClock;
+  readonly #begin: () => Call;
   readonly #claims: Claims;
+  readonly #snapshots: Snapshots;
 
-  constructor(circuits: Circuits, rules: CircuitRules, clock: CallerClock) {
+  constructor({ circuits, rules, clock, begin }: AdmissionOptions) {
     this.#circuits = circuits;
     this.#rules = rules;
     this.#clock = clock;
+    this.#begin = begin;
     this.#claims = new Claims(rules.probing?.probeTimeoutMs ?? 0);
+    this.#snapshots = new Snapshots(rules, clock);
   }
 
-  async getState(key: string): Promise<CircuitBreakerSnapshot> {
+  async getState(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
     assertKey("read circuit", key);
-    const form = storedKey(key);
+    const call = this.#begin();
+    const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    const begunAt = this.#rules.probing === undefined ? 0 : performance.now();
-    const circuit = await this.#circuits.read(stored);
-    if (circuit === undefined || circuit.state === "closed" && circuit.forced === undefined) {
-      return this.#snapshot(circuit);
-    }
-    return await this.#admit(stored, circuit, begunAt);
+    const { circuit } = await this.#circuits.read(call, stored);
+    return circuit === undefined || circuit.state === "closed" && circuit.forced === undefined
+      ? this.#snapshots.snapshot(circuit)
+      : await this.#admit(call, stored, circuit);
   }
 
-  async #admit(
-    stored: string,
-    read: Circuit,
-    begunAt: number,
-  ): Promise<CircuitBreakerSnapshot> {
+  async #admit(call: Call, stored: string, read: Circuit): Promise<CircuitBreakerSnapshot> {
     const { probing } = this.#rules;
-    let circuit = read;
     if (
-      probing !== undefined && forcedAt(circuit.forced, circuit.readAt) === undefined &&
-      vacantProbes(circuit, circuit.readAt, probing) > 0
+      probing === undefined || forcedAt(read.forced, read.readAt) !== undefined ||
+      vacantProbes(read, read.readAt, probing) === 0
     ) {
-      const admission = await this.#circuits.claim(stored, begunAt);
-      if (admission === undefined) return this.#snapshot(undefined);
-      circuit = admission.circuit;
-      if (admission.isAdmitted) {
-        this.#claims.add(stored, circuit, this.#clock.now());
-        return this.#snapshot(circuit);
-      }
+      return this.#snapshots.refusal(read);
     }
-    return this.#refusal(circuit);
+    const { circuit, isAdmitted } = await this.#circuits.claim(call, stored);
+    if (circuit === undefined) return this.#snapshots.snapshot(undefined);
+    if (!isAdmitted) return this.#snapshots.refusal(circuit);
+    this.#claims.add(stored, circuit, this.#clock.now());
+    return this.#snapshots.snapshot(circuit);
   }
 
-  /** What is said to a caller who is not admitted as a probe; a closed circuit refuses nobody. */
-  #refusal(circuit: Circuit): CircuitBreakerSnapshot {
-    const { probing } = this.#rules;
-    const snapshot = this.#snapshot(circuit);
-    const now = this.#clock.now();
-    const forced = forcedAt(circuit.forced, circuit.readAt);
-    if (snapshot.state === "closed") return snapshot;
-    if (probing === undefined) {
-      // The policy of each instance admits probes, but none while an operator says no.
-      return forced === undefined ? snapshot : { ...snapshot, lastStateChange: now };
-    }
-    const until = forced === undefined ? retryAt(circuit, probing) : forced.until;
-    let callerUntil = until === undefined
-      ? now + probing.resetTimeoutMs
-      : this.#clock.toCaller(until);
-    // The translation is off by up to a round trip; what was left when the server said so is a bound.
-    // An open circuit shows its own last change, which must read the same every time.
-    if (until !== undefined && (forced !== undefined || circuit.state === "half-open")) {
-      callerUntil = Math.min(callerUntil, now + until - circuit.readAt);
-    }
-    return {
-      ...snapshot,
-      state: "open",
-      lastStateChange: refusedSince(callerUntil, now, probing),
-    };
-  }
-
-  async recordSuccess(key: string): Promise<CircuitBreakerSnapshot> {
+  async recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
     assertKey("record success", key);
-    const form = storedKey(key);
+    const call = this.#begin();
+    const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    return this.#snapshot(await this.#circuits.recordSuccess(stored));
+    return this.#snapshots.snapshot((await this.#circuits.recordSuccess(call, stored)).circuit);
   }
 
-  async recordFailure(key: string): Promise<CircuitBreakerSnapshot> {
+  async recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
     assertKey("record failure", key);
-    const form = storedKey(key);
+    const call = this.#begin();
+    const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    return this.#snapshot(await this.#circuits.recordFailure(stored));
+    return this.#snapshots.snapshot((await this.#circuits.recordFailure(call, stored)).circuit);
   }
 
-  async transition(key: string, to: CircuitState): Promise<CircuitBreakerSnapshot> {
+  async transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot> {
     assertKey("move circuit", key);
     assertState("move circuit", "to", to);
-    const stored = await storedKey(key);
+    const call = this.#begin();
+    const stored = await storedKeyOf(key);
     const round = to === "half-open" ? undefined : this.#claims.take(stored, this.#clock.now());
-    return this.#snapshot(
-      round === undefined
-        ? await this.#circuits.transition(stored, to)
-        : await this.#circuits.settle(stored, to, round),
-    );
+    const { circuit } = round === undefined
+      ? await this.#circuits.transition(call, stored, to)
+      : await this.#circuits.settle(call, stored, to, round);
+    return this.#snapshots.snapshot(circuit);
   }
 
-  async reset(key: string): Promise<void> {
+  async reset(key: CircuitKey): Promise<void> {
     assertKey("reset circuit", key);
-    await this.#circuits.reset(await storedKey(key));
+    const call = this.#begin();
+    await this.#circuits.reset(call, await storedKeyOf(key));
   }
 
-  async peek(
-    keys: string | readonly string[],
-  ): Promise<CircuitBreakerSnapshot | CircuitBreakerSnapshot[]> {
-    if (!isList(keys)) {
-      assertKey("read circuit", keys);
-      return this.#snapshot(await this.#circuits.read(await storedKey(keys)));
-    }
-    const stored = await Promise.all(keys.map((key) => {
-      assertKey("read circuit", key);
-      return storedKey(key);
-    }));
-    const circuits = await this.#circuits.readMany([...new Set(stored)]);
+  async peek(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    assertKey("read circuit", key);
+    const call = this.#begin();
+    const { circuit } = await this.#circuits.read(call, await storedKeyOf(key));
+    return this.#snapshots.snapshot(circuit);
+  }
+
+  async peekMany(keys: readonly CircuitKey[]): Promise<CircuitBreakerSnapshot[]> {
+    for (const key of keys) assertKey("read circuits", key);
+    const call = this.#begin();
+    const stored = await Promise.all(keys.map(storedKeyOf));
+    const circuits = await this.#circuits.readMany(call, [...new Set(stored)]);
     const found = new Map(circuits.map((circuit) => [circuit.key, circuit]));
-    return stored.map((key) => this.#snapshot(found.get(key)));
+    return stored.map((key) => this.#snapshots.snapshot(found.get(key)));
   }
 
   async list(options: ListOptions): Promise<CircuitListing[]> {
     const resolved = resolveListOptions(options);
+    const call = this.#begin();
     if (resolved.after !== undefined) resolved.after = await cursorKey(resolved.after);
-    const circuits = await this.#circuits.list(resolved);
-    return circuits.map((circuit) => ({
-      key: circuit.key,
-      ...this.#snapshot(circuit),
-      ...this.#forced(circuit),
-    }));
+    const circuits = await this.#circuits.list(call, resolved);
+    return circuits.map((circuit) => this.#snapshots.listing(circuit));
   }
 
   async force(
-    key: string,
+    key: CircuitKey,
     state: "open" | "closed",
     options: ForceOptions,
   ): Promise<CircuitBreakerSnapshot> {
@@ -164,51 +145,19 @@ export class Admission {
     return await this.#force(key, resolveForce(state, options));
   }
 
-  async release(key: string): Promise<CircuitBreakerSnapshot> {
+  async release(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
     assertKey("release circuit", key);
     return await this.#force(key, undefined);
   }
 
+  async #force(key: CircuitKey, force: Force | undefined): Promise<CircuitBreakerSnapshot> {
+    const call = this.#begin();
+    const { circuit } = await this.#circuits.force(call, await storedKeyOf(key), force);
+    return this.#snapshots.snapshot(circuit);
+  }
+
   async prune(options: PruneOptions): Promise<number> {
-    const { idleMs, limit } = resolvePrune(options);
-    return await this.#circuits.prune(idleMs, limit, false);
-  }
-
-  async #force(key: string, force: Force | undefined): Promise<CircuitBreakerSnapshot> {
-    return this.#snapshot(await this.#circuits.force(await storedKey(key), force));
-  }
-
-  #snapshot(circuit: Circuit | undefined): CircuitBreakerSnapshot {
-    if (circuit === undefined) {
-      return {
-        state: "closed",
-        failureCount: 0,
-        successCount: 0,
-        lastFailureTime: 0,
-        lastStateChange: 0,
-      };
-    }
-    const forced = forcedAt(circuit.forced, circuit.readAt);
-    return {
-      state: forced?.state ?? circuit.state,
-      failureCount: circuit.failureCount,
-      successCount: circuit.successCount,
-      lastFailureTime: this.#clock.toCaller(circuit.lastFailureTime),
-      lastStateChange: this.#clock.toCaller(forced?.at ?? circuit.lastStateChange),
-    };
-  }
-
-  #forced(circuit: Circuit): { forced?: CircuitForce } {
-    const forced = forcedAt(circuit.forced, circuit.readAt);
-    if (forced === undefined) return {};
-    const { state, at, until, reason } = forced;
-    return {
-      forced: {
-        state,
-        since: this.#clock.toCaller(at),
-        ...until !== undefined && { until: this.#clock.toCaller(until) },
-        ...reason !== undefined && { reason },
-      },
-    };
+    const request = { ...resolvePrune(options), isElected: false };
+    return await this.#circuits.prune(this.#begin(), request);
   }
 }

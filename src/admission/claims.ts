@@ -1,23 +1,27 @@
-import type { Round } from "../rules/circuit.ts";
+import type { Round } from "../circuit.ts";
 import { keepLast } from "../keep_last.ts";
 
 interface Claim extends Round {
-  /** When nobody waits for its result any more, in milliseconds of the caller's clock. */
+  /** When this instance forgets the claim, in milliseconds of the caller's clock. */
   forgottenAt: number;
 }
 
-/** A late result is recognised for so many leases; one that is later still is nobody's. */
+/** For how many leases a late result is recognised. */
 const REMEMBERED_LEASES = 10;
 
 /** Bounds memory against probes whose results never come. */
 const MAX_KEYS = 10_000;
 
 /**
- * The probes that this instance was admitted, so that their results can be fenced: `transition`
- * does not say which request it speaks for.
+ * The probes that this instance was admitted. They fence the results: `transition` does not say
+ * which request it reports on.
  *
- * A result belongs to the youngest claim: a probe that is given up ends after its successor, if it
- * ever ends. Whoever outlived its lease then finds only its own, old round, which applies nowhere.
+ * States of a claim: held; taken; forgotten.
+ * - `add`: to held.
+ * - `take`: held -> taken, the youngest claim of the key. A probe that its caller gave up ends
+ *   after its successor, if it ends at all. So a late result gets the claim of an old round, and
+ *   the statement that settles it changes nothing.
+ * - Ten leases have passed: held -> forgotten.
  */
 export class Claims {
   readonly #leaseMs: number;
@@ -35,7 +39,7 @@ export class Claims {
       lastStateChange,
       forgottenAt: now + this.#leaseMs * REMEMBERED_LEASES,
     });
-    // Moves the key to the end: the first in the map is the one that probed longest ago.
+    // Moves the key to the end: the first key in the map is the one whose last probe is the oldest.
     keepLast(this.#claims, key, claims, MAX_KEYS);
   }
 

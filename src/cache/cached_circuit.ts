@@ -1,47 +1,65 @@
-import { ABSENT_CIRCUIT, type Circuit, counted } from "../rules/circuit.ts";
-import { isCounted } from "../rules/probing.ts";
+import { ABSENT_CIRCUIT, type Circuit, withCounts } from "../circuit.ts";
+import { isStillCounted } from "../rules/counting.ts";
 import { MAX_COUNT } from "../types.ts";
 
-/** The clocks by which what is known ages. */
+/** The clocks by which a cached circuit ages. */
 export interface Clocks {
-  /** What ages are measured by, in milliseconds. */
+  /** The clock that measures ages, in milliseconds. */
   clock: () => number;
   /** A clock that replaces the database's. */
   now: (() => number) | undefined;
 }
 
-/** A moment at which somebody asked. */
+/** The moment at which this instance sent a question to the database. */
 export interface Asked {
-  /** Its place in the order of everything that this instance asked and was told. */
-  turn: number;
+  /** The number of the question. The instance numbers its questions and answers in one sequence. */
+  order: number;
   at: number;
 }
 
-/** What one instance knows of one circuit, and the successes that it has yet to count. */
+/**
+ * What one instance knows of one circuit, and the successes that it acknowledged and has not counted
+ * in the database yet.
+ *
+ * States of the circuit: unknown; known.
+ * - `learn`: to known, with what a read returned.
+ * - `learnWritten`: to known, with what a change of this instance returned. To unknown, where two
+ *   changes crossed and their answers do not show which one the database applied last.
+ * - `forget`: to unknown.
+ *
+ * States of a success: waiting; being counted; counted; dropped.
+ * - `defer`: to waiting, for a closed circuit.
+ * - `takeWaiting`: waiting -> being counted. A statement takes it to the database.
+ * - `wasCounted`: being counted -> counted.
+ * - `returnWaiting`: being counted -> waiting, where the statement certainly did nothing; otherwise
+ *   being counted -> dropped, because a success must not count twice.
+ * - `dropWaiting`, or `learn` with a circuit whose counter was zeroed since: waiting -> dropped.
+ */
 export class CachedCircuit {
   readonly key: string;
   readonly #clocks: Clocks;
-  /** As the database had it; `undefined` for a circuit that it does not keep. */
+  /** As the database had it; `undefined` for a circuit without a row, and for an unknown one. */
   #circuit: Circuit | undefined;
-  /** When it was asked for, which is before it was like this: never fresh where nothing is known. */
+  /** When its question was sent, which is before the answer was true: `-Infinity` while unknown. */
   #askedAt = -Infinity;
-  #toldAt = 0;
-  /** The turn in which this instance's own last change was answered. */
-  #writtenTurn: number;
-  /** Successes that wait, those that are on their way, and the version they belong to. */
+  /** When its answer was read. */
+  #learnedAt = 0;
+  /** The order of the answer to this instance's own last change. */
+  #writtenOrder: number;
+  /** Successes that wait, successes that are being counted, and the version that both belong to. */
   #waiting = 0;
-  #flying = 0;
+  #beingCounted = 0;
   #version = 0;
-  /** Refreshes since anybody asked for it. */
+  /** How many refreshes have passed since a call last asked for the circuit. */
   idle = 0;
 
-  constructor(key: string, clocks: Clocks, writtenTurn: number) {
+  constructor(key: string, clocks: Clocks, writtenOrder: number) {
     this.key = key;
     this.#clocks = clocks;
-    this.#writtenTurn = writtenTurn;
+    this.#writtenOrder = writtenOrder;
   }
 
-  /** Whether it is younger than a bound, for somebody who uses it now. */
+  /** Whether it is younger than a bound. The question comes from a call: the circuit is in use. */
   isFresh(maxStalenessMs: number, now: number): boolean {
     this.idle = 0;
     const age = now - this.#askedAt;
@@ -53,21 +71,21 @@ export class CachedCircuit {
     return this.#circuit?.version ?? 0;
   }
 
-  get writtenTurn(): number {
-    return this.#writtenTurn;
+  get writtenOrder(): number {
+    return this.#writtenOrder;
   }
 
-  /** Whether successes are on their way. */
-  get isFlying(): boolean {
-    return this.#flying > 0;
+  /** Whether a statement is counting successes. */
+  get isBeingCounted(): boolean {
+    return this.#beingCounted > 0;
   }
 
   /** Whether successes have yet to be counted. */
   get isPending(): boolean {
-    return this.#waiting + this.#flying > 0;
+    return this.#waiting + this.#beingCounted > 0;
   }
 
-  /** Counts a success here, `false` where it has to be counted there. */
+  /** Lets a success wait; `false` where the database has to count it at once. */
   defer(): boolean {
     const circuit = this.#circuit;
     if (circuit !== undefined && (circuit.state !== "closed" || circuit.forced !== undefined)) {
@@ -79,54 +97,57 @@ export class CachedCircuit {
     return true;
   }
 
-  /** The successes that wait leave with a refresh: how many. */
-  takeOff(): { successes: number; version: number } | undefined {
-    if (this.#waiting === 0 || this.#flying > 0) return undefined;
-    this.#flying = this.#waiting;
+  /** Takes the successes that wait, for a statement that counts them; `undefined` for none. */
+  takeWaiting(): { successes: number; version: number } | undefined {
+    if (this.#waiting === 0 || this.#beingCounted > 0) return undefined;
+    this.#beingCounted = this.#waiting;
     this.#waiting = 0;
-    return { successes: this.#flying, version: this.#version };
+    return { successes: this.#beingCounted, version: this.#version };
   }
 
-  /** They did not arrive: they wait again, or nobody knows whether they did. */
-  turnBack(isRefused: boolean): void {
-    if (isRefused) this.#waiting += this.#flying;
-    else this.forget(this.#writtenTurn);
-    this.#flying = 0;
+  /**
+   * The statement failed. `isRefused` says that it certainly did nothing. Otherwise the database may
+   * have counted the successes, and the circuit is unknown.
+   */
+  returnWaiting(isRefused: boolean): void {
+    if (isRefused) this.#waiting += this.#beingCounted;
+    else this.forget(this.#writtenOrder);
+    this.#beingCounted = 0;
   }
 
-  /** They have arrived. */
-  touchDown(): void {
-    this.#flying = 0;
+  /** The statement has counted the successes. */
+  wasCounted(): void {
+    this.#beingCounted = 0;
   }
 
-  /** Those that wait count for nothing any more. */
+  /** Drops the successes that wait. */
   dropWaiting(): void {
     this.#waiting = 0;
   }
 
-  /** Takes over what was read. */
+  /** Takes over what a read returned. */
   learn(circuit: Circuit | undefined, { at }: Asked): void {
     this.#circuit = circuit;
     this.#askedAt = at;
-    this.#toldAt = this.#clocks.clock();
-    if (this.#waiting > 0 && circuit !== undefined && !isCounted(this.#version, circuit)) {
+    this.#learnedAt = this.#clocks.clock();
+    if (this.#waiting > 0 && circuit !== undefined && !isStillCounted(this.#version, circuit)) {
       this.#waiting = 0;
     }
   }
 
-  /** Takes over what this instance's own change made of it. */
-  learnWritten(circuit: Circuit | undefined, asked: Asked, turn: number): void {
+  /** Takes over what this instance's own change returned. `order` is the order of the answer. */
+  learnWritten(circuit: Circuit | undefined, asked: Asked, order: number): void {
     const known = this.#circuit;
-    const isAlone = this.#writtenTurn <= asked.turn;
-    this.#writtenTurn = turn;
+    const isAlone = this.#writtenOrder <= asked.order;
+    this.#writtenOrder = order;
     if (isAlone) {
       this.learn(circuit, asked);
     } else if (this.#askedAt === -Infinity) {
-      // Changes have crossed already, and this one was asked for before.
+      // Two changes crossed before, and this change was sent before that was found.
     } else if (known === undefined || circuit === undefined) {
-      this.forget(turn);
+      this.forget(order);
     } else if (circuit.version === known.version && circuit.readAt === known.readAt) {
-      // Calls of one statement, each with its own count.
+      // One statement answered several calls, each with its own count.
       this.learn({
         ...circuit,
         failureCount: Math.max(circuit.failureCount, known.failureCount),
@@ -135,16 +156,16 @@ export class CachedCircuit {
     } else if (circuit.version >= known.version && circuit.readAt >= known.readAt) {
       this.learn(circuit, asked);
     } else {
-      // Two changes crossed: which came last, only the database knows.
-      this.forget(turn);
+      // Two changes crossed. Only the database knows which one it applied last.
+      this.forget(order);
     }
   }
 
-  /** Knows nothing any more, but for what has yet to be counted. */
-  forget(turn: number): void {
+  /** Makes the circuit unknown. The successes that have yet to be counted stay. */
+  forget(order: number): void {
     this.#circuit = undefined;
     this.#askedAt = -Infinity;
-    this.#writtenTurn = turn;
+    this.#writtenOrder = order;
   }
 
   /** The circuit as it is now for this instance. */
@@ -156,19 +177,19 @@ export class CachedCircuit {
         : undefined;
     }
     const { now } = this.#clocks;
-    return this.including(circuit, now === undefined ? circuit.readAt + at - this.#toldAt : at);
+    return this.including(circuit, now === undefined ? circuit.readAt + at - this.#learnedAt : at);
   }
 
   /** A circuit with the successes that it does not count yet. */
   including(circuit: Circuit, readAt: number = circuit.readAt): Circuit {
     const pending = this.#pending;
-    const successCount = pending > 0 && isCounted(this.#version, circuit)
+    const successCount = pending > 0 && isStillCounted(this.#version, circuit)
       ? Math.min(circuit.successCount + pending, MAX_COUNT)
       : circuit.successCount;
-    return counted(circuit, circuit.failureCount, successCount, readAt);
+    return withCounts(circuit, circuit.failureCount, successCount, readAt);
   }
 
   get #pending(): number {
-    return this.#waiting + this.#flying;
+    return this.#waiting + this.#beingCounted;
   }
 }

@@ -1,259 +1,260 @@
-import { startBackgroundTimer } from "../time/background.ts";
-import type {
-  Circuit,
-  Circuits,
-  ClaimResult,
-  Deferred,
-  Origin,
-  Refreshed,
-  Round,
-} from "../rules/circuit.ts";
-import type { Force } from "../options/force.ts";
-import { withDeadline } from "../time/deadline.ts";
+import type { Circuit, Round } from "../circuit.ts";
 import { CircuitBreakerStoreError, isCircuitBreakerStoreError } from "../errors.ts";
+import type { Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
+import type { Admin, Answer, Calls, ClaimAnswer, Deferred, PruneRequest, Tail } from "../ports.ts";
+import { startBackgroundTimer } from "../time/background_timer.ts";
+import type { Call } from "../time/call.ts";
+import type { Deadlines } from "../time/deadlines.ts";
 import type { CircuitState } from "../types.ts";
 import type { Asked, CachedCircuit, Clocks } from "./cached_circuit.ts";
 import { CacheEntries } from "./entries.ts";
 
-/** Circuits that nobody asked for in so many refreshes are not refreshed any more. */
+/** After this many refreshes without a call for it, a circuit is dropped. */
 const IDLE_REFRESHES = 3;
 
-/** How much of the bound passes between two refreshes, where the database answers in the rest. */
+/** The share of the bound between two refreshes, where the database answers in the rest of it. */
 const REFRESH_AFTER = 0.9;
 
-/** The last successes are tried to be counted so often, where others are at their circuits. */
+/** The longest pause between two attempts of `end` to count successes of circuits that are locked. */
 const LAST_PAUSE_MS = 40;
 
-/** When a call was made, and how many own answers the origin had given by then. */
-type Asking = Asked & Pick<Origin, "ownAnswers">;
+/** What a cache asks. Each answer says where it comes from. */
+export interface Origin extends Calls, Admin, Pick<Tail, "refresh"> {
+  /** Whether the database is out, as far as is known. */
+  readonly isOut: boolean;
+}
 
-/** What a replica needs. */
+/** What a cache needs beside its origin. */
 export interface CircuitCacheOptions extends Clocks {
   maxStalenessMs: number;
-  /** How long a call may take that waits for a refresh, and the last successes, in milliseconds. */
-  timeoutMs: number;
-  /** ChangeTail of each circuit that comes into use, and that goes out of it. */
+  deadlines: Deadlines;
+  /** Called for each circuit that is added to the cache, and for each that is dropped. */
   onKnown?: (key: string, isKnown: boolean) => void;
 }
 
 /**
- * What one instance knows of the circuits it uses, so that a busy circuit is never waited for.
- * Nothing older than the bound is answered: the origin is asked then, and waited for. Successes of a
- * closed circuit are counted here first and travel with the next refresh; everything else that
- * changes a circuit goes to the origin before it resolves.
+ * Caches the circuits that one instance uses, so that a call on a busy circuit does not wait. A call
+ * gets no answer that is older than the bound: it waits for the origin instead. The next refresh
+ * counts successes of a closed circuit. Every other change is in the origin before its call resolves.
+ *
+ * {@linkcode CachedCircuit} lists the states of one circuit. States of the cache: idle; scheduled;
+ * refreshing; ended.
+ * - A call learns a circuit or defers a success: idle -> scheduled.
+ * - The interval is over, or `missed`: scheduled -> refreshing. One statement reads all circuits and
+ *   counts all successes that wait.
+ * - `changed`: another statement reads the circuit at once, or when the refresh has ended.
+ * - The statement ends: refreshing -> scheduled, or idle where the cache is empty.
+ * - `prune`, `reset`: they wait until successes of their circuits are counted or dropped.
+ * - `end`: to ended. It counts the successes that wait. From then on the origin counts each at once.
  */
-export class CircuitCache implements Circuits {
+export class CircuitCache implements Calls, Admin {
   readonly #origin: Origin;
   readonly #maxStalenessMs: number;
-  readonly #timeoutMs: number;
+  readonly #deadlines: Deadlines;
   readonly #clock: () => number;
-  readonly #known: CacheEntries;
+  readonly #entries: CacheEntries;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #refreshing: Promise<unknown> | undefined;
+  /** Circuits that other instances have moved, and that this cache has not read since. */
   readonly #urgent = new Set<string>();
-  #isUrging = false;
+  #isRefreshingUrgent = false;
+  /** How long a refresh takes: a running average that this class measures. */
   #roundTripMs = 0;
   #isEnded = false;
 
   constructor(
     origin: Origin,
-    { maxStalenessMs, timeoutMs, clock, now, onKnown }: CircuitCacheOptions,
+    { maxStalenessMs, deadlines, clock, now, onKnown }: CircuitCacheOptions,
   ) {
     this.#origin = origin;
     this.#maxStalenessMs = maxStalenessMs;
-    this.#timeoutMs = timeoutMs;
+    this.#deadlines = deadlines;
     this.#clock = clock;
-    this.#known = new CacheEntries({ clock, now }, onKnown);
+    this.#entries = new CacheEntries({ clock, now }, onKnown);
   }
 
-  read(key: string, begunAt?: number): Promise<Circuit | undefined> {
+  read(call: Call, key: string): Promise<Answer> {
     const now = this.#clock();
-    const known = this.#fresh(key, now);
-    return known === undefined ? this.#ask(key, begunAt) : Promise.resolve(known.shown(now));
+    const cached = this.#fresh(key, now);
+    return cached === undefined
+      ? this.#ask(call, key)
+      : Promise.resolve({ circuit: cached.shown(now), source: "cache" });
   }
 
-  recordSuccess(key: string): Promise<Circuit> {
+  recordSuccess(call: Call, key: string): Promise<Answer<Circuit>> {
     const now = this.#clock();
-    const known = this.#fresh(key, now);
-    if (known === undefined || this.#isEnded || !known.defer()) {
-      return this.#written(key, this.#origin.recordSuccess(key));
+    const cached = this.#fresh(key, now);
+    if (cached === undefined || this.#isEnded || !cached.defer()) {
+      return this.#written(key, this.#origin.recordSuccess(call, key));
     }
     this.#schedule();
-    return Promise.resolve(known.shown(now)!);
+    return Promise.resolve({ circuit: cached.shown(now)!, source: "cache" });
   }
 
-  recordFailure(key: string): Promise<Circuit> {
-    return this.#written(key, this.#origin.recordFailure(key));
+  recordFailure(call: Call, key: string): Promise<Answer<Circuit>> {
+    return this.#written(key, this.#origin.recordFailure(call, key));
   }
 
-  transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
-    return this.#written(key, this.#origin.transition(key, to));
+  transition(call: Call, key: string, to: CircuitState): Promise<Answer> {
+    const answered = this.#origin.transition(call, key, to);
+    return this.#written(key, to === "closed" ? this.#closed(key, answered) : answered);
   }
 
-  settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
-    return this.#written(key, this.#origin.settle(key, to, round));
+  /** Closing zeroes the successes: also those that this instance acknowledged before and let wait. */
+  async #closed(key: string, answered: Promise<Answer>): Promise<Answer> {
+    const answer = await answered;
+    if (answer.source === "database") this.#entries.get(key)?.dropWaiting();
+    return answer;
   }
 
-  force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
-    return this.#written(key, this.#origin.force(key, force));
+  settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
+    return this.#written(key, this.#origin.settle(call, key, to, round));
   }
 
-  async claim(key: string, begunAt: number): Promise<ClaimResult | undefined> {
-    const asked = this.#asking();
-    const admission = await this.#origin.claim(key, begunAt);
-    this.#learnWritten(key, admission?.circuit, asked);
-    return admission;
+  force(call: Call, key: string, force: Force | undefined): Promise<Answer> {
+    return this.#written(key, this.#origin.force(call, key, force));
   }
 
-  reset(key: string): Promise<void> {
-    // A success that was acknowledged before must not come after it.
-    this.#known.get(key)?.dropWaiting();
-    const reset = () => this.#reset(key);
-    if (!this.#known.get(key)?.isFlying) return reset();
-    return withDeadline(
-      this.#timeoutMs,
-      "reset circuit",
-      Promise.resolve(this.#refreshing).then(reset),
-    );
+  async claim(call: Call, key: string): Promise<ClaimAnswer> {
+    const asked = this.#entries.ask();
+    const answer = await this.#origin.claim(call, key);
+    this.#learnWritten(key, answer, asked);
+    return answer;
   }
 
-  async #reset(key: string): Promise<void> {
-    await this.#origin.reset(key);
-    this.#known.get(key)?.dropWaiting();
-    this.#known.forget(key);
+  reset(call: Call, key: string): Promise<void> {
+    // A success that was acknowledged before the reset must not be counted after it.
+    this.#entries.get(key)?.dropWaiting();
+    const reset = () => this.#reset(call, key);
+    if (!this.#entries.get(key)?.isBeingCounted) return reset();
+    const waiting = Promise.resolve(this.#refreshing).then(reset);
+    return this.#deadlines.race(call, "reset circuit", waiting);
   }
 
-  async readMany(keys: readonly string[]): Promise<Circuit[]> {
-    return this.#including(await this.#origin.readMany(keys));
+  async #reset(call: Call, key: string): Promise<void> {
+    await this.#origin.reset(call, key);
+    this.#entries.get(key)?.dropWaiting();
+    this.#entries.forget(key);
   }
 
-  async list(options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#including(await this.#origin.list(options));
+  async readMany(call: Call, keys: readonly string[]): Promise<Circuit[]> {
+    return this.#including(await this.#origin.readMany(call, keys));
   }
 
-  prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    const prune = () => this.#prune(idleMs, limit, isElected);
-    if (this.#origin.isOut || !this.#refreshing && !this.#known.isPending) return prune();
-    return withDeadline(this.#timeoutMs, "prune circuits", this.#land().then(prune));
+  async list(call: Call, options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#including(await this.#origin.list(call, options));
   }
 
-  async #prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    const removed = await this.#origin.prune(idleMs, limit, isElected);
-    if (removed > 0) this.#known.forgetAll();
+  prune(call: Call, request: PruneRequest): Promise<number> {
+    const prune = () => this.#prune(call, request);
+    if (this.#origin.isOut || !this.#refreshing && !this.#entries.isPending) return prune();
+    return this.#deadlines.race(call, "prune circuits", this.#countWaiting(call).then(prune));
+  }
+
+  async #prune(call: Call, request: PruneRequest): Promise<number> {
+    const removed = await this.#origin.prune(call, request);
+    if (removed > 0) this.#entries.forgetAll();
     return removed;
   }
 
-  refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
-    return this.#origin.refresh(keys, deferred);
-  }
-
-  check(): Promise<void> {
-    return this.#origin.check();
-  }
-
-  /** Another instance has brought a circuit to a version: asks for it at once. */
+  /** Another instance has moved a circuit to a version: reads the circuit at once. */
   changed(key: string, version: number): void {
-    const known = this.#known.get(key);
-    // A version of 0 says nothing: it is what a circuit that is gone has, and one that never moved.
-    if (known === undefined || version > 0 && known.version === version) return;
+    const cached = this.#entries.get(key);
+    // Version 0 decides nothing: a circuit without a row has it, and so has one that never moved.
+    if (cached === undefined || version > 0 && cached.version === version) return;
     this.#urgent.add(key);
     void this.#refreshUrgent();
   }
 
-  /** Changes of other instances may have gone unnoticed: asks for everything at once. */
+  /** Changes of other instances may have gone unnoticed: reads all circuits at once. */
   missed(): void {
     if (this.#timer === undefined) return;
     clearTimeout(this.#timer);
     this.#begin();
   }
 
-  /** Counts what was deferred, and goes on without deferring and refreshing. */
-  async end(): Promise<void> {
+  /** Counts the successes that wait. Defers and refreshes nothing from then on. */
+  end(call: Call): Promise<void> {
     this.#isEnded = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const dueAt = performance.now() + this.#timeoutMs;
-    while (performance.now() < dueAt) {
-      const error = await this.#land();
+    return this.#deadlines.race(call, "close store", this.#countLast(call));
+  }
+
+  async #countLast(call: Call): Promise<void> {
+    while (performance.now() < call.dueAt) {
+      const error = await this.#countWaiting(call);
       if (error !== undefined) throw error;
-      if (!this.#known.isPending) return;
+      if (!this.#entries.isPending) return;
       await new Promise((resolve) => setTimeout(resolve, Math.random() * LAST_PAUSE_MS));
     }
     throw new CircuitBreakerStoreError(
-      "Cannot count the last successes: others do not let go of their circuits",
+      "Cannot close store: other instances keep the circuits of the last successes locked",
     );
   }
 
-  /** Counts what waits to be counted, without waiting for the next refresh. */
-  async #land(): Promise<unknown> {
+  /** Counts the successes that wait, without waiting for the interval. Returns the error, if any. */
+  async #countWaiting(call: Call): Promise<unknown> {
     while (this.#refreshing !== undefined) await this.#refreshing;
-    const deferred = this.#known.takeDeferred();
-    return deferred.length > 0 ? await this.#follow(this.#fetch([], deferred)) : undefined;
+    const deferred = this.#entries.takeDeferred();
+    return deferred.length > 0 ? await this.#follow(this.#fetch(call, [], deferred)) : undefined;
   }
 
-  /** Circuits as the database has them, with what has yet to be counted. */
+  /** Circuits as the database has them, with the successes that have yet to be counted. */
   #including(circuits: Circuit[]): Circuit[] {
-    return circuits.map((circuit) => this.#known.get(circuit.key)?.including(circuit) ?? circuit);
+    return circuits.map((circuit) => this.#entries.get(circuit.key)?.including(circuit) ?? circuit);
   }
 
   #fresh(key: string, now: number): CachedCircuit | undefined {
-    const known = this.#known.get(key);
-    return known !== undefined && known.isFresh(this.#maxStalenessMs, now) ? known : undefined;
+    const cached = this.#entries.get(key);
+    return cached !== undefined && cached.isFresh(this.#maxStalenessMs, now) ? cached : undefined;
   }
 
-  async #ask(key: string, begunAt?: number): Promise<Circuit | undefined> {
-    const askedAt = begunAt ?? performance.now();
-    // Whether what is on its way is in the answer already, nobody could tell.
-    if (this.#known.get(key)?.isFlying) {
-      begunAt = askedAt;
-      const landing = Promise.resolve(this.#refreshing);
-      await withDeadline(this.#timeoutMs, "read circuit", landing, begunAt).catch(() => {});
+  async #ask(call: Call, key: string): Promise<Answer> {
+    // The answer of a read does not show whether it includes successes that are being counted.
+    if (this.#entries.get(key)?.isBeingCounted) {
+      const refreshed = Promise.resolve(this.#refreshing);
+      await this.#deadlines.race(call, "read circuit", refreshed).catch(() => {});
       const now = this.#clock();
-      const known = this.#fresh(key, now);
-      if (known !== undefined) return known.shown(now);
+      const cached = this.#fresh(key, now);
+      if (cached !== undefined) return { circuit: cached.shown(now), source: "cache" };
     }
-    const wasPending = this.#known.get(key)?.isPending;
-    const asked = this.#asking();
-    const circuit = await this.#origin.read(key, begunAt);
-    if (this.#isOwn(key, asked)) return circuit;
-    const known = this.#known.learnRead(key, circuit, asked);
+    const wasPending = this.#entries.get(key)?.isPending;
+    const asked = this.#entries.ask();
+    const answer = await this.#origin.read(call, key);
+    if (this.#isLocal(key, answer)) return answer;
+    const cached = this.#entries.learnRead(key, answer.circuit, asked);
     this.#schedule();
-    if (known !== undefined) return known.shown(this.#clock());
-    // The same holds for what has left, and perhaps arrived, since.
-    return wasPending ? this.read(key, askedAt) : circuit;
+    if (cached !== undefined) return { ...answer, circuit: cached.shown(this.#clock()) };
+    // The same holds for successes that a statement began to count since.
+    return wasPending ? this.read(call, key) : answer;
   }
 
-  /** A write's answer is what this instance knows from then on. */
-  async #written<Answer extends Circuit | undefined>(
+  /** Learns the circuit from the answer to a write. */
+  async #written<Found extends Circuit | undefined>(
     key: string,
-    answer: Promise<Answer>,
-  ): Promise<Answer> {
-    const asked = this.#asking();
-    const circuit = await answer;
-    const known = this.#learnWritten(key, circuit, asked);
-    return circuit && known ? known.including(circuit) as Answer : circuit;
+    answered: Promise<Answer<Found>>,
+  ): Promise<Answer<Found>> {
+    const asked = this.#entries.ask();
+    const answer = await answered;
+    const cached = this.#learnWritten(key, answer, asked);
+    return answer.circuit && cached
+      ? { ...answer, circuit: cached.including(answer.circuit) as Found }
+      : answer;
   }
 
-  #learnWritten(
-    key: string,
-    circuit: Circuit | undefined,
-    asked: Asking,
-  ): CachedCircuit | undefined {
-    if (this.#isOwn(key, asked)) return undefined;
-    const known = this.#known.learnWritten(key, circuit, asked);
+  #learnWritten(key: string, answer: Answer, asked: Asked): CachedCircuit | undefined {
+    if (this.#isLocal(key, answer)) return undefined;
+    const cached = this.#entries.learnWritten(key, answer.circuit, asked);
     this.#schedule();
-    return known;
+    return cached;
   }
 
-  #asking(): Asking {
-    return { ...this.#known.ask(), ownAnswers: this.#origin.ownAnswers };
-  }
-
-  /** Whether the origin may have answered by itself since: that is not the database's, nor known. */
-  #isOwn(key: string, { ownAnswers }: Asking): boolean {
-    if (!this.#origin.isOut && this.#origin.ownAnswers === ownAnswers) return false;
-    this.#known.forget(key);
+  /** Whether an answer is not the database's. The circuit is unknown then. */
+  #isLocal(key: string, { source }: Answer): boolean {
+    if (source === "database" && !this.#origin.isOut) return false;
+    this.#entries.forget(key);
     return true;
   }
 
@@ -262,7 +263,7 @@ export class CircuitCache implements Circuits {
     this.#timer = startBackgroundTimer(() => this.#begin(), this.#intervalMs);
   }
 
-  /** What is left of the bound is for the way there and back. */
+  /** Leaves enough of the bound for two round trips. */
   get #intervalMs(): number {
     const bound = this.#maxStalenessMs;
     return Math.max(bound / 2, Math.min(bound * REFRESH_AFTER, bound - 2 * this.#roundTripMs - 5));
@@ -273,66 +274,70 @@ export class CircuitCache implements Circuits {
     if (this.#refreshing === undefined) void this.#follow(this.#refreshAll());
   }
 
-  /** One refresh at a time; the next one is due when it has ended. */
+  /** Notes that a refresh runs, and schedules the next one when it has ended. */
   #follow(refresh: Promise<unknown>): Promise<unknown> {
     this.#refreshing = refresh.finally(() => {
       this.#refreshing = undefined;
-      if (this.#known.size > 0) this.#schedule();
+      if (this.#entries.size > 0) this.#schedule();
       if (this.#urgent.size > 0) void this.#refreshUrgent();
     });
     return this.#refreshing;
   }
 
   async #refreshAll(): Promise<void> {
-    this.#known.dropIdle(IDLE_REFRESHES);
-    // What waits to be counted goes on waiting.
+    this.#entries.dropIdle(IDLE_REFRESHES);
+    // During an outage the successes go on waiting.
     if (this.#origin.isOut) return;
-    const deferred = this.#known.takeDeferred();
-    const keys = this.#known.keys().filter((key) => !this.#known.get(key)!.isFlying);
-    if (keys.length + deferred.length > 0) await this.#fetch(keys, deferred);
+    const deferred = this.#entries.takeDeferred();
+    const keys = this.#entries.keys().filter((key) => !this.#entries.get(key)!.isBeingCounted);
+    if (keys.length + deferred.length > 0) {
+      await this.#fetch(this.#deadlines.begin(), keys, deferred);
+    }
   }
 
-  /** One statement at a time; what is announced meanwhile goes with the next. */
+  /** Reads the circuits that were announced. One statement runs at a time. */
   async #refreshUrgent(): Promise<void> {
-    if (this.#isUrging) return;
-    this.#isUrging = true;
+    if (this.#isRefreshingUrgent) return;
+    this.#isRefreshingUrgent = true;
     await Promise.resolve();
     while (this.#urgent.size > 0 && this.#refreshing === undefined) {
-      const keys = [...this.#urgent].filter((key) => this.#known.get(key) !== undefined);
+      const keys = [...this.#urgent].filter((key) => this.#entries.get(key) !== undefined);
       this.#urgent.clear();
-      if (keys.length > 0 && !this.#origin.isOut) await this.#fetch(keys, []);
+      if (keys.length > 0 && !this.#origin.isOut) {
+        await this.#fetch(this.#deadlines.begin(), keys, []);
+      }
     }
-    this.#isUrging = false;
+    this.#isRefreshingUrgent = false;
   }
 
-  /** The error that it ended in, if it did. */
-  async #fetch(keys: string[], deferred: Deferred[]): Promise<unknown> {
-    const asked = this.#known.ask();
+  /** Sends one statement. Returns its error, if any. */
+  async #fetch(call: Call, keys: string[], deferred: Deferred[]): Promise<unknown> {
+    const asked = this.#entries.ask();
     const from = performance.now();
     try {
-      const circuits = await this.#origin.refresh(keys, deferred);
-      // Slow ones count, and one alone does not double the pace.
+      const circuits = await this.#origin.refresh(call, keys, deferred);
+      // An average, so that a single slow refresh does not double the rate of refreshes.
       this.#roundTripMs += (performance.now() - from - this.#roundTripMs) / 4;
       const found = new Map(circuits.map((circuit) => [circuit.key, circuit]));
       for (const { key } of deferred) {
         const circuit = found.get(key);
         if (circuit?.isCounted) {
-          this.#known.land(key, circuit, asked);
+          this.#entries.confirmDeferred(key, circuit, asked);
         } else {
-          // Somebody else was at it: it waits for the next time, and is read at once.
-          this.#known.bringBack(key, true);
+          // Another instance holds the lock: the successes wait, and the circuit is read at once.
+          this.#entries.returnDeferred(key, true);
           this.#urgent.add(key);
         }
       }
-      for (const key of keys) this.#known.learnRead(key, found.get(key), asked);
+      for (const key of keys) this.#entries.learnRead(key, found.get(key), asked);
     } catch (error) {
-      for (const { key } of deferred) this.#known.bringBack(key, isRefused(error));
+      for (const { key } of deferred) this.#entries.returnDeferred(key, isRefused(error));
       return error;
     }
   }
 }
 
-/** Whether a statement that failed has certainly done nothing: the server was there to say so. */
+/** Whether a statement that failed has certainly done nothing: the server answered with the error. */
 function isRefused(error: unknown): boolean {
   const sqlState = isCircuitBreakerStoreError(error) ? error.sqlState : undefined;
   return sqlState !== undefined && !/^(08|57)/.test(sqlState);

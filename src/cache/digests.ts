@@ -1,18 +1,23 @@
 import { keyDigest } from "../key.ts";
 
-/** How many digests are computed at once: it takes a thread each, which others need as well. */
+/** How many digests are computed at once. Each takes a thread that the process needs elsewhere too. */
 const AT_ONCE = 16;
 
 /**
- * The circuits in use by the digests of their keys, which is what notifications carry. Digests take a
- * moment to compute: that is done in the background, a few at a time, and never for a circuit that
- * has gone out of use before its turn, so that a flood of circuits costs no more than time allows.
+ * The circuits in use by the digests of their keys. A notification carries a digest instead of a key.
+ * The digests are computed in the background, a few at a time, so that a flood of new circuits does
+ * not block the process.
+ *
+ * States of a key: unused; waiting; known.
+ * - `add`: unused -> waiting.
+ * - The digests before it are computed: waiting -> known. The oldest keys come first.
+ * - `delete`: to unused. The digest of a key that waited is not computed, or not kept.
  */
 export class Digests {
   /** The digest of each key in use, once it is known. */
   readonly #digests = new Map<string, string | undefined>();
   readonly #keys = new Map<string, string>();
-  /** Keys whose digest is not known yet, those that have waited longest in front. */
+  /** Keys whose digest is not known yet, the oldest first. */
   readonly #waiting = new Set<string>();
   #isBusy = false;
 
@@ -52,9 +57,9 @@ export class Digests {
   }
 
   async #learn(key: string): Promise<void> {
-    // Without one, its changes are seen as those of a circuit that nobody announces.
+    // Without a digest, the changes of this circuit are found when it is refreshed.
     const digest = await keyDigest(key).catch(() => undefined);
-    // It may have gone meanwhile, and come back.
+    // The key may have been deleted meanwhile, and added again.
     if (!this.#waiting.delete(key) || digest === undefined) return;
     this.#digests.set(key, digest);
     this.#keys.set(digest, key);

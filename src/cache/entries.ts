@@ -1,137 +1,144 @@
-import type { Circuit, Deferred } from "../rules/circuit.ts";
+import type { Circuit } from "../circuit.ts";
+import type { Deferred } from "../ports.ts";
 import { type Asked, CachedCircuit, type Clocks } from "./cached_circuit.ts";
 
-/** How many circuits an instance knows at most: those used last. */
+/** How many circuits an instance caches at most: those used last. */
 const CAPACITY = 10_000;
 
-/** How many circuits are looked at for one that may go. */
+/** How many circuits are examined in the search for one that can be dropped. */
 const CANDIDATES = 64;
 
-/** The circuits that one instance knows, and the order of what it asked and was told. */
+/** The circuits that one instance caches, and the order of its questions and their answers. */
 export class CacheEntries {
   readonly #clocks: Clocks;
-  readonly #known = new Map<string, CachedCircuit>();
+  readonly #entries = new Map<string, CachedCircuit>();
   readonly #onChange: ((key: string, isKnown: boolean) => void) | undefined;
-  #turn = 0;
-  /** The last turn of those that had to go: what was asked before it may not know of their changes. */
-  #goneTurn = 0;
+  /** The order of the last question or answer. */
+  #order = 0;
+  /**
+   * The highest order of an own change to a circuit that was dropped. The answer to an older question
+   * may lack that change.
+   */
+  #droppedOrder = 0;
 
-  /** `onChange` is told of each circuit that begins to be known, and that ends to be. */
+  /** `onChange` is called for each circuit that is added, and for each that is dropped. */
   constructor(clocks: Clocks, onChange?: (key: string, isKnown: boolean) => void) {
     this.#clocks = clocks;
     this.#onChange = onChange;
   }
 
   get size(): number {
-    return this.#known.size;
+    return this.#entries.size;
   }
 
   /** Whether any successes have yet to be counted. */
   get isPending(): boolean {
-    for (const known of this.#known.values()) if (known.isPending) return true;
+    for (const entry of this.#entries.values()) if (entry.isPending) return true;
     return false;
   }
 
   get(key: string): CachedCircuit | undefined {
-    return this.#known.get(key);
+    return this.#entries.get(key);
   }
 
   keys(): string[] {
-    return [...this.#known.keys()];
+    return [...this.#entries.keys()];
   }
 
-  /** Before asking: what is told of this moment must not replace what is told later. */
+  /** Numbers a question before it is sent: its answer must not replace the answer to a later one. */
   ask(): Asked {
-    return { turn: ++this.#turn, at: this.#clocks.clock() };
+    return { order: ++this.#order, at: this.#clocks.clock() };
   }
 
-  /** Takes over what was read, unless this instance has changed it meanwhile. */
+  /** Takes over what a read returned, unless this instance has changed the circuit meanwhile. */
   learnRead(key: string, circuit: Circuit | undefined, asked: Asked): CachedCircuit | undefined {
-    const known = this.#keep(key);
-    if (known === undefined || known.isFlying || asked.turn < known.writtenTurn) return undefined;
-    known.learn(circuit, asked);
-    return known;
+    const entry = this.#findOrAdd(key);
+    if (entry === undefined || entry.isBeingCounted || asked.order < entry.writtenOrder) {
+      return undefined;
+    }
+    entry.learn(circuit, asked);
+    return entry;
   }
 
-  /** Takes over what this instance's own change made of it. */
+  /** Takes over what this instance's own change returned. */
   learnWritten(key: string, circuit: Circuit | undefined, asked: Asked): CachedCircuit | undefined {
-    const known = this.#keep(key);
-    known?.learnWritten(circuit, asked, ++this.#turn);
-    return known;
+    const entry = this.#findOrAdd(key);
+    entry?.learnWritten(circuit, asked, ++this.#order);
+    return entry;
   }
 
-  /** Successes have arrived, and this is the circuit with them. */
-  land(key: string, circuit: Circuit | undefined, asked: Asked): void {
-    this.#known.get(key)?.touchDown();
+  /** The database has counted successes, and this is the circuit with them. */
+  confirmDeferred(key: string, circuit: Circuit | undefined, asked: Asked): void {
+    this.#entries.get(key)?.wasCounted();
     this.learnWritten(key, circuit, asked);
   }
 
-  /** Successes have not arrived. */
-  bringBack(key: string, isRefused: boolean): void {
-    this.#known.get(key)?.turnBack(isRefused);
+  /** The database has not counted successes, or may not have: see {@linkcode CachedCircuit}. */
+  returnDeferred(key: string, isRefused: boolean): void {
+    this.#entries.get(key)?.returnWaiting(isRefused);
   }
 
-  /** What is known of it is not so any more. */
+  /** Makes a circuit unknown. */
   forget(key: string): void {
-    this.#known.get(key)?.forget(++this.#turn);
+    this.#entries.get(key)?.forget(++this.#order);
   }
 
-  /** Any of it may not be so any more. */
+  /** Makes all circuits unknown. */
   forgetAll(): void {
-    for (const known of this.#known.values()) known.forget(++this.#turn);
+    for (const entry of this.#entries.values()) entry.forget(++this.#order);
   }
 
-  /** The successes that wait to be counted: they are on their way from now on. */
+  /** Takes the successes that wait, for a statement that counts them. */
   takeDeferred(): Deferred[] {
     const deferred: Deferred[] = [];
-    for (const [key, known] of this.#known) {
-      const flight = known.takeOff();
-      if (flight !== undefined) deferred.push({ key, ...flight });
+    for (const [key, entry] of this.#entries) {
+      const waiting = entry.takeWaiting();
+      if (waiting !== undefined) deferred.push({ key, ...waiting });
     }
     return deferred;
   }
 
-  /** One more refresh has passed: drops what nobody asked for through so many. */
+  /** A refresh has passed. Drops each circuit that no call used for more than this many refreshes. */
   dropIdle(refreshes: number): void {
-    for (const [key, known] of this.#known) {
-      if (++known.idle > refreshes && !known.isPending) this.#drop(key, known);
+    for (const [key, entry] of this.#entries) {
+      if (++entry.idle > refreshes && !entry.isPending) this.#drop(key, entry);
     }
   }
 
-  #keep(key: string): CachedCircuit | undefined {
-    const found = this.#known.get(key);
+  #findOrAdd(key: string): CachedCircuit | undefined {
+    const found = this.#entries.get(key);
     if (found !== undefined) return found;
-    if (this.#known.size >= CAPACITY && !this.#makeRoom()) return undefined;
-    const known = new CachedCircuit(key, this.#clocks, this.#goneTurn);
-    this.#known.set(key, known);
+    if (this.#entries.size >= CAPACITY && !this.#makeRoom()) return undefined;
+    const entry = new CachedCircuit(key, this.#clocks, this.#droppedOrder);
+    this.#entries.set(key, entry);
     this.#onChange?.(key, true);
-    return known;
+    return entry;
   }
 
-  /** Drops the first that nobody used lately; those in use or with something to count go behind. */
+  /** Drops the first circuit that is not in use. Moves those in use or with successes to the end. */
   #makeRoom(): boolean {
     let candidates = CANDIDATES;
     let last: CachedCircuit | undefined;
-    for (const [key, known] of this.#known) {
+    for (const [key, entry] of this.#entries) {
       if (candidates-- === 0) break;
-      if (!known.isPending) {
-        if (known.idle > 0) {
-          this.#drop(key, known);
+      if (!entry.isPending) {
+        if (entry.idle > 0) {
+          this.#drop(key, entry);
           return true;
         }
-        last ??= known;
-        known.idle++;
+        last ??= entry;
+        entry.idle++;
       }
-      this.#known.delete(key);
-      this.#known.set(key, known);
+      this.#entries.delete(key);
+      this.#entries.set(key, entry);
     }
     if (last !== undefined) this.#drop(last.key, last);
     return last !== undefined;
   }
 
-  #drop(key: string, known: CachedCircuit): void {
-    this.#known.delete(key);
-    this.#goneTurn = Math.max(this.#goneTurn, known.writtenTurn);
+  #drop(key: string, entry: CachedCircuit): void {
+    this.#entries.delete(key);
+    this.#droppedOrder = Math.max(this.#droppedOrder, entry.writtenOrder);
     this.#onChange?.(key, false);
   }
 }

@@ -1,15 +1,24 @@
-import { startBackgroundTimer } from "../time/background.ts";
-import type { ChangeListener, Origin } from "../rules/circuit.ts";
-import type { Feed } from "../ports.ts";
+import { startBackgroundTimer } from "../time/background_timer.ts";
+import type { ChangeListener, Feed } from "../ports.ts";
+import type { Call } from "../time/call.ts";
 import { Digests } from "./digests.ts";
-import { CircuitCache, type CircuitCacheOptions } from "./circuit_cache.ts";
+import { CircuitCache, type CircuitCacheOptions, type Origin } from "./circuit_cache.ts";
 
-/** How long it goes on listening when nothing is in use: a connection for each request is too many. */
+/** How long it goes on listening, in milliseconds, when no circuit is in use any more. */
 const LINGER_MS = 30_000;
 
-/** What an instance keeps in memory, and where it hears of changes while it keeps anything. */
+/**
+ * A cache, and the feed that says which of its circuits have changed.
+ *
+ * States: apart; listening; lingering; ended.
+ * - A circuit is added to the cache: apart or lingering -> listening.
+ * - The last circuit is dropped: listening -> lingering, so that single requests now and then do not
+ *   open a connection each.
+ * - The time is over: lingering -> apart.
+ * - `end`: to ended. It counts the successes that wait.
+ */
 export class CacheInvalidation implements ChangeListener {
-  readonly replica: CircuitCache;
+  readonly cache: CircuitCache;
   readonly #feed: Feed;
   readonly #digests = new Digests();
   #unsubscribe: (() => void) | undefined;
@@ -20,15 +29,15 @@ export class CacheInvalidation implements ChangeListener {
   constructor(
     origin: Origin,
     feed: Feed,
-    { maxStalenessMs, timeoutMs, now }: Pick<
+    { maxStalenessMs, deadlines, now }: Pick<
       CircuitCacheOptions,
-      "maxStalenessMs" | "timeoutMs" | "now"
+      "maxStalenessMs" | "deadlines" | "now"
     >,
   ) {
     this.#feed = feed;
-    this.replica = new CircuitCache(origin, {
+    this.cache = new CircuitCache(origin, {
       maxStalenessMs,
-      timeoutMs,
+      deadlines,
       now,
       clock: now ?? (() => performance.now()),
       ...feed.canListen && { onKnown: (key, isKnown) => this.#note(key, isKnown) },
@@ -37,18 +46,18 @@ export class CacheInvalidation implements ChangeListener {
 
   onChange(digest: string, version: number): void {
     const key = this.#digests.keyOf(digest);
-    if (key !== undefined) this.replica.changed(key, version);
+    if (key !== undefined) this.cache.changed(key, version);
   }
 
   onGap(): void {
-    this.replica.missed();
+    this.cache.missed();
   }
 
-  /** Counts what was deferred and keeps nothing up to date any more. */
-  end(): Promise<void> {
+  /** Stops listening, and counts the successes that wait. */
+  end(call: Call): Promise<void> {
     this.#isEnded = true;
     this.#leave();
-    return this.replica.end();
+    return this.cache.end(call);
   }
 
   #note(key: string, isKnown: boolean): void {

@@ -1,99 +1,105 @@
-import { type Change, type Histories, type History, REMEMBERED_CHANGES } from "../rules/circuit.ts";
+import { type Change, type Histories, type History, REMEMBERED_CHANGES } from "../ports.ts";
 import type { CircuitChange, CircuitState } from "../types.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
 
-/** What was last told of a circuit, or is known of it without having been told. */
-interface Known {
+/** A circuit as the tail last saw it. */
+interface LastSeen {
   version: number;
-  /** When it came to the version, where it remembers that. */
+  /** When the circuit reached the version, where it remembers that. */
   at: number | undefined;
   state: CircuitState;
 }
 
 /**
- * What one watch has told of all circuits: from what they remember at a moment, it knows what is new
- * since the last. Changes from before it was made are not.
+ * Finds the changes that are new, from what all circuits remember at a moment. Changes from before the
+ * tail was made are not new.
+ *
+ * States of a circuit: unseen, which counts as closed at version 0; seen.
+ * - Its row is in a history: to seen. Each step of the version that the tail has not seen is a change,
+ *   and so is a forced state that ended by its time.
+ * - Its row is a new one, made after a reset: seen -> seen, with a change to closed in between.
+ * - Its row is in no history any more: seen -> unseen, with a change to closed.
  */
 export class ChangeTail {
   readonly #clock: CallerClock;
   readonly #madeAt: number;
-  #known: Map<string, Known> | undefined;
+  #lastSeen: Map<string, LastSeen> | undefined;
 
   constructor(clock: CallerClock) {
     this.#clock = clock;
     this.#madeAt = clock.now();
   }
 
-  /** The changes that are new, in their order for each circuit. */
-  tell({ circuits, readAt }: Histories): CircuitChange[] {
-    const known = this.#known ?? this.#before(circuits);
-    const next = new Map<string, Known>();
-    const told: CircuitChange[] = [];
+  /** The changes since the last histories, in their order for each circuit. */
+  changesSince({ circuits, readAt }: Histories): CircuitChange[] {
+    const lastSeen = this.#lastSeen ?? this.#seenBefore(circuits);
+    const next = new Map<string, LastSeen>();
+    const found: CircuitChange[] = [];
     for (const circuit of circuits) {
-      this.#add(told, circuit, known.get(circuit.key), readAt);
-      next.set(circuit.key, knownOf(circuit));
-      known.delete(circuit.key);
+      this.#add(found, circuit, lastSeen.get(circuit.key), readAt);
+      next.set(circuit.key, seenIn(circuit));
+      lastSeen.delete(circuit.key);
     }
-    // What is left has no row any more, or one that has not moved.
-    for (const [key, { state }] of known) {
-      this.#push(told, key, state, { state: "closed", version: 0, at: readAt });
+    // The rest has no row any more, or a new row that has not moved.
+    for (const [key, { state }] of lastSeen) {
+      this.#push(found, key, state, { state: "closed", version: 0, at: readAt });
     }
-    this.#known = next;
-    return told;
+    this.#lastSeen = next;
+    return found;
   }
 
-  /** What is known before anything was told: circuits as they were when this was made. */
-  #before(circuits: readonly History[]): Map<string, Known> {
-    const known = new Map<string, Known>();
+  /** For the first histories: the circuits as they were when the tail was made. */
+  #seenBefore(circuits: readonly History[]): Map<string, LastSeen> {
+    const lastSeen = new Map<string, LastSeen>();
     for (const circuit of circuits) {
       const { changes } = circuit;
-      // The first look may take a while, and what happens meanwhile is not from before.
+      // The first look can take a while, and a change meanwhile is new.
       const isNew = ({ at }: Change) => this.#clock.toCaller(at) > this.#madeAt;
       const first = changes.findIndex(isNew);
-      if (first === -1) known.set(circuit.key, knownOf(circuit));
-      else if (first > 0) known.set(circuit.key, changes[first - 1]!);
+      if (first === -1) lastSeen.set(circuit.key, seenIn(circuit));
+      else if (first > 0) lastSeen.set(circuit.key, changes[first - 1]!);
     }
-    return known;
+    return lastSeen;
   }
 
   #add(
-    told: CircuitChange[],
-    { key, version, state: seen, since, changes }: History,
-    known: Known | undefined,
+    found: CircuitChange[],
+    { key, version, state: shown, since, changes }: History,
+    lastSeen: LastSeen | undefined,
     readAt: number,
   ): void {
-    let { version: last, state } = known ?? { version: 0, state: "closed" as CircuitState };
-    if (known !== undefined && !continues(known, version, changes)) {
+    let { version: last, state } = lastSeen ?? { version: 0, state: "closed" as CircuitState };
+    if (lastSeen !== undefined && !continues(lastSeen, version, changes)) {
       const at = Math.min(changes[0]?.at ?? readAt, readAt);
-      this.#push(told, key, state, { state: "closed", version: 0, at });
+      this.#push(found, key, state, { state: "closed", version: 0, at });
       [last, state] = [0, "closed"];
     }
     for (const change of changes) {
       if (change.version <= last) continue;
-      this.#push(told, key, state, change);
+      this.#push(found, key, state, change);
       state = change.state;
     }
-    // Without a step of the version: what was forced has ended by its time.
-    this.#push(told, key, state, { state: seen, version, at: since });
+    // A change without a step of the version: a forced state has ended by its time.
+    this.#push(found, key, state, { state: shown, version, at: since });
   }
 
-  #push(told: CircuitChange[], key: string, from: CircuitState, change: Change): void {
+  #push(found: CircuitChange[], key: string, from: CircuitState, change: Change): void {
     const { state: to, version, at } = change;
-    if (from !== to) told.push({ key, from, to, version, at: this.#clock.toCaller(at) });
+    if (from !== to) found.push({ key, from, to, version, at: this.#clock.toCaller(at) });
   }
 }
 
-function knownOf({ version, state, changes }: History): Known {
+function seenIn({ version, state, changes }: History): LastSeen {
   const newest = changes[changes.length - 1];
   return { version, state, at: newest?.version === version ? newest.at : undefined };
 }
 
-/** Whether a row is still the one that was known: one that was made anew begins with version 1. */
-function continues(known: Known, version: number, changes: readonly Change[]): boolean {
-  if (version < known.version) return false;
-  if (known.at === undefined) return true;
-  const same = changes.find((change) => change.version === known.version);
-  if (same !== undefined) return same.at === known.at;
-  // So many changes since that it is forgotten; a row that remembers fewer never had it.
-  return changes.length === REMEMBERED_CHANGES && changes[0]!.version > known.version;
+/** Whether a row is the one that was seen last. A new row begins with version 1. */
+function continues(lastSeen: LastSeen, version: number, changes: readonly Change[]): boolean {
+  if (version < lastSeen.version) return false;
+  if (lastSeen.at === undefined) return true;
+  const same = changes.find((change) => change.version === lastSeen.version);
+  if (same !== undefined) return same.at === lastSeen.at;
+  // The row has forgotten that version, if it is full of later ones. Otherwise it never had it.
+  return changes.length === REMEMBERED_CHANGES && changes[0]!.version > lastSeen.version;
 }

@@ -1,30 +1,32 @@
-import { startBackgroundTimer } from "../time/background.ts";
-import type { ChangeListener, Histories } from "../rules/circuit.ts";
+import { startBackgroundTimer } from "../time/background_timer.ts";
+import type { ChangeListener, Feed, Tail } from "../ports.ts";
+import type { Call } from "../time/call.ts";
 import type { CircuitChange, WatchOptions } from "../types.ts";
 import { resolveWatchOptions } from "../options/watch.ts";
 import { isOutage } from "../errors.ts";
-import type { Feed } from "../ports.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
 import { ChangeTail } from "./change_tail.ts";
 
-/** So many changes may wait for a slow consumer, and those of one look more. */
+/** How many changes may wait for a slow consumer. Those of one look may exceed it. */
 const MAX_QUEUE = 10_000;
 
-/** How far apart looks are where no bound of staleness says so, in milliseconds. */
+/** The interval between two looks where no bound of staleness sets one, in milliseconds. */
 const DEFAULT_INTERVAL_MS = 1000;
 
-/** What is watched, and how. */
+/** What a watch needs. */
 export interface WatchSource {
-  /** What circuits remember. */
-  circuits: { history(): Promise<Histories> };
-  /** Says when to look. */
+  /** Reads what the circuits remember. */
+  circuits: Pick<Tail, "history">;
+  /** Begins the call of a look. */
+  begin: () => Call;
+  /** Announces changes. */
   feed: Feed;
   clock: CallerClock;
   /** How long a change may go unnoticed where nothing is announced; 0 for the default. */
   maxStalenessMs: number;
 }
 
-/** The watches of one store, each of which knows for itself what it has told. */
+/** The watches of one store. Each delivers every change by itself. */
 export class Watches {
   readonly #source: WatchSource;
   readonly #running = new Set<Watch>();
@@ -47,7 +49,7 @@ export class Watches {
     return watch;
   }
 
-  /** Ends those that run and those that are still to come. */
+  /** Ends all watches, and each later one as soon as it begins. */
   end(): void {
     this.#isEnded = true;
     for (const watch of this.#running) watch.end();
@@ -60,21 +62,30 @@ interface Waiting {
 }
 
 /**
- * Changes of circuits as they happen. Whatever is announced only says when to look: what is told
- * comes from what the circuits remember, so nothing depends on what was announced and heard.
+ * Delivers changes of circuits as they happen. A look reads what the circuits remember, and each
+ * change comes from there. An announcement only says when to look, so a lost one loses no change.
+ *
+ * States: looking; resting; paused; ended.
+ * - `begin`: to looking.
+ * - The look ends: looking -> looking where a change was announced meanwhile; looking -> paused where
+ *   too many changes wait for the consumer; otherwise looking -> resting.
+ * - The interval is over, `onChange`, `onGap`: resting -> looking.
+ * - `next` takes the last change that waits: paused -> looking.
+ * - `end`, `return`, the signal: to ended. The changes that wait are dropped.
+ * - The first look fails, and not because of an outage: to ended, with the error for the consumer.
  */
 class Watch implements AsyncIterableIterator<CircuitChange>, ChangeListener {
   readonly #source: WatchSource;
   readonly #signal: WatchOptions["signal"];
   readonly #onEnd: () => void;
-  readonly #told: ChangeTail;
+  readonly #tail: ChangeTail;
   #queue: CircuitChange[] = [];
-  /** Calls of `next` that found nothing, in their order. */
+  /** Calls of `next` that found no change, in their order. */
   #waiting: Waiting[] = [];
   #unsubscribe: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isLooking = false;
-  /** Whether to look again as soon as that is possible. */
+  /** Whether to look again as soon as possible. */
   #isDue = false;
   #hasLooked = false;
   #failure: { error: unknown } | undefined;
@@ -84,7 +95,7 @@ class Watch implements AsyncIterableIterator<CircuitChange>, ChangeListener {
     this.#source = source;
     this.#signal = signal;
     this.#onEnd = onEnd;
-    this.#told = new ChangeTail(source.clock);
+    this.#tail = new ChangeTail(source.clock);
   }
 
   begin(): void {
@@ -93,7 +104,7 @@ class Watch implements AsyncIterableIterator<CircuitChange>, ChangeListener {
     this.#look();
   }
 
-  /** A field, because it is what hears of the signal. */
+  /** Ends the watch. A field, because it is also the listener of the signal. */
   readonly end = (): void => {
     if (this.#isEnded) return;
     this.#isEnded = true;
@@ -137,7 +148,7 @@ class Watch implements AsyncIterableIterator<CircuitChange>, ChangeListener {
     return this;
   }
 
-  /** One look at a time, and none while the consumer has enough to do. */
+  /** Looks, or notes that a look is due: one runs at a time, and none while too many changes wait. */
   #look(): void {
     if (this.#isEnded) return;
     if (this.#isLooking || this.#queue.length >= MAX_QUEUE) {
@@ -147,12 +158,12 @@ class Watch implements AsyncIterableIterator<CircuitChange>, ChangeListener {
     clearTimeout(this.#timer);
     this.#isLooking = true;
     this.#isDue = false;
-    this.#source.circuits.history().then((histories) => {
+    this.#source.circuits.history(this.#source.begin()).then((histories) => {
       if (this.#isEnded) return;
-      for (const change of this.#told.tell(histories)) this.#deliver(change);
+      for (const change of this.#tail.changesSince(histories)) this.#deliver(change);
       this.#hasLooked = true;
     }).catch((error) => {
-      // An outage passes, and what circuits remember is still there after it.
+      // After an outage the circuits still remember their changes.
       if (!this.#hasLooked && !isOutage(error)) this.#fail(error);
       this.#isDue = false;
     }).then(() => this.#goOn());

@@ -1,25 +1,20 @@
-/** Checks of what users pass in. Each throws in one form: "Cannot do this: reason, received value". */
+/**
+ * Checks of what users pass in. Each throws in one form: "Cannot do this: reason, received value".
+ *
+ * One rule for the class, everywhere: a TypeError for a value of a wrong type, for a value that is not
+ * among the words of an enumeration (a state, `onOutage`, `durability`), for a misspelt option and for
+ * options that contradict each other; a RangeError for a number out of its range, a text that is too
+ * long, and a name that cannot be a table's.
+ */
 
 import { describe } from "../describe.ts";
+import { type CircuitKey, isStorable } from "../key.ts";
 import { CIRCUIT_STATES, type CircuitState } from "../types.ts";
 
-/** Durations beyond some 285 years make times that a number does not hold exactly. */
-const MAX_MILLISECONDS = 9e12;
+export { assertOptions } from "../option_names.ts";
 
-/** Throws unless the value is an object with no other options than these. */
-export function assertOptions(action: string, options: unknown, names: readonly string[]): void {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(
-      `Cannot ${action}: "options" must be an object, received ${describe(options)}`,
-    );
-  }
-  for (const name of Object.keys(options)) {
-    if (names.includes(name)) continue;
-    throw new TypeError(
-      `Cannot ${action}: there is no option ${describe(name)}, use one of ${names.join(", ")}`,
-    );
-  }
-}
+/** 285 years: about as long as a number counts exactly in microseconds, PostgreSQL's unit of time. */
+const MAX_MILLISECONDS = 9e12;
 
 /** Throws unless the option is a string. */
 export function assertString(
@@ -39,7 +34,7 @@ export function assertFunction(action: string, name: string, value: unknown): vo
   );
 }
 
-/** Throws unless the option is one of a few words. */
+/** Throws unless the option is one of the choices. */
 export function assertOneOf(
   action: string,
   name: string,
@@ -87,9 +82,21 @@ export function assertNumber(
   throw new TypeError(`Cannot ${action}: "${name}" must be a number, received ${describe(value)}`);
 }
 
-/** Throws unless the value is a usable circuit key: any string. */
-export function assertKey(action: string, key: unknown): asserts key is string {
-  assertString(action, "key", key);
+/** Throws unless the value is a circuit key: any string, or an object with a stored key. */
+export function assertKey(action: string, key: unknown): asserts key is CircuitKey {
+  if (typeof key === "string") return;
+  if (typeof key === "object" && key !== null && "storedKey" in key) {
+    const { storedKey } = key;
+    if (typeof storedKey === "string" && isStorable(storedKey)) return;
+    throw new TypeError(
+      `Cannot ${action}: "storedKey" must be a key as the store lists it, received ${
+        describe(storedKey)
+      }`,
+    );
+  }
+  throw new TypeError(
+    `Cannot ${action}: "key" must be a string or have a "storedKey", received ${describe(key)}`,
+  );
 }
 
 /** Throws unless the value is the name of a circuit state. */

@@ -1,7 +1,8 @@
 import { assertMilliseconds, assertOptions, assertString } from "./check.ts";
+import { describe } from "../describe.ts";
 import type { ForceOptions } from "../types.ts";
 
-/** What an operator forces on a circuit. */
+/** A state that an operator forces on a circuit. */
 export interface Force {
   state: "open" | "closed";
   /** For how long, in milliseconds; `undefined` for no end. */
@@ -19,14 +20,16 @@ export function resolveForce(state: "open" | "closed", options: ForceOptions): F
   if (reason !== undefined) assertString(ACTION, "reason", reason);
   if (reason !== undefined && reason.length > MAX_REASON) {
     throw new RangeError(
-      `Cannot ${ACTION}: "reason" must have at most ${MAX_REASON} characters, received ${reason.length}`,
+      `Cannot ${ACTION}: "reason" must have at most ${MAX_REASON} characters, received ${
+        describe(reason)
+      }`,
     );
   }
   assertMilliseconds(ACTION, "forMs", forMs);
   return {
     state,
     forMs: forMs === undefined ? undefined : Math.ceil(forMs),
-    // What a text column cannot hold is replaced: a reason is for people.
+    // A text column cannot hold these characters. They are replaced, because only people read it.
     reason: reason?.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd"),
   };
 }

@@ -3,8 +3,14 @@ import type { PruneOptions } from "../types.ts";
 
 const ACTION = "prune circuits";
 
-/** Checks what is to be pruned and fills in the default. */
-export function resolvePrune(options: PruneOptions): Required<PruneOptions> {
+/** Prune options with the defaults filled in. */
+export interface ResolvedPruneOptions {
+  idleMs: number;
+  limit: number;
+}
+
+/** Checks prune options and fills in the defaults. */
+export function resolvePrune(options: PruneOptions): ResolvedPruneOptions {
   assertOptions(ACTION, options, ["idleMs", "limit"]);
   const { idleMs, limit = 1000 } = options;
   assertNumber(ACTION, "idleMs", idleMs);

@@ -4,11 +4,14 @@ import {
   assertMilliseconds,
   assertOneOf,
   assertOptions,
+  assertString,
 } from "./check.ts";
 import { describe } from "../describe.ts";
+import { isOptions } from "../option_names.ts";
 import type {
   CircuitRules,
   OutageChange,
+  PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
 } from "./store_options.ts";
 
@@ -17,15 +20,11 @@ const ACTION = "create store";
 /** The longest that a timer of JavaScript waits. */
 const MAX_TIMER = 2 ** 31 - 1;
 
-const POLICY_ONLY: readonly string[] = [
-  "failureOn",
-  "openStatusCode",
-  "key",
-  "onStateChange",
-  "skip",
-  "store",
-];
-const SHARED_OPTIONS: readonly string[] = [
+type StoreOption = Exclude<keyof PostgresCircuitBreakerStoreOptions, keyof PolicyOnlyOptions>;
+
+/** The options that both stores check, whether they use them or not. */
+export const STORE_OPTIONS: readonly StoreOption[] = [
+  "table",
   "now",
   "resetTimeoutMs",
   "halfOpenMax",
@@ -35,37 +34,72 @@ const SHARED_OPTIONS: readonly string[] = [
   "timeoutMs",
   "onOutage",
   "onOutageChange",
+  "onError",
   "durability",
   "pruneIdleMs",
   "maxCircuits",
   "maxStalenessMs",
-  ...POLICY_ONLY,
+];
+
+/** The options that the store in memory checks and ignores. */
+export const IGNORED_IN_MEMORY: readonly StoreOption[] = [
+  "table",
+  "timeoutMs",
+  "onOutage",
+  "onOutageChange",
+  "onError",
+  "durability",
+  "pruneIdleMs",
+  "maxCircuits",
+  "maxStalenessMs",
 ];
 
 /** A store's own options after validation. */
 export interface ResolvedOptions {
+  /** The name as it was given. Only a store on PostgreSQL parses it. */
+  table: string | undefined;
   now: (() => number) | undefined;
   rules: CircuitRules;
   timeoutMs: number;
   onOutage: "throw" | "local";
   onOutageChange: ((change: OutageChange) => void) | undefined;
+  onError: ((error: Error) => void) | undefined;
   durability: "default" | "relaxed";
   pruneIdleMs: number | undefined;
   maxCircuits: number | undefined;
-  /** 0 for asking every time. */
+  /** 0 where each call asks the database. */
   maxStalenessMs: number;
+}
+
+/**
+ * Distinguishes the two forms of a store's arguments: `(table, options)`, where either may be
+ * missing, and `(options)`.
+ */
+export function storeArguments<Options extends object>(
+  tableOrOptions: string | Options | undefined,
+  options: Options | undefined,
+): [table: string | undefined, options: Options] {
+  if (!isOptions(tableOrOptions)) {
+    return [tableOrOptions as string | undefined, options === undefined ? {} as Options : options];
+  }
+  if (options === undefined) return [undefined, tableOrOptions];
+  throw new TypeError(
+    `Cannot ${ACTION}: "options" must be given once, received them as the second and third argument`,
+  );
 }
 
 /** Checks the options of a store and fills in the defaults. */
 export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): ResolvedOptions {
-  assertOptions(ACTION, options, SHARED_OPTIONS);
+  assertOptions(ACTION, options, STORE_OPTIONS);
   const { now, resetTimeoutMs, halfOpenMax, probeTimeoutMs, failureThreshold, failureWindowMs } =
     options;
-  const { timeoutMs = 1000, onOutage = "throw", onOutageChange } = options;
+  const { table, timeoutMs = 1000, onOutage = "throw", onOutageChange, onError } = options;
+  if (table !== undefined) assertString(ACTION, "table", table);
   assertFunction(ACTION, "now", now);
   assertTimer("timeoutMs", timeoutMs);
   assertOneOf(ACTION, "onOutage", onOutage, ["throw", "local"]);
   assertFunction(ACTION, "onOutageChange", onOutageChange);
+  assertFunction(ACTION, "onError", onError);
   const { durability = "default", pruneIdleMs, maxCircuits } = options;
   assertOneOf(ACTION, "durability", durability, ["default", "relaxed"]);
   assertMilliseconds(ACTION, "pruneIdleMs", pruneIdleMs);
@@ -85,10 +119,12 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     probeTimeoutMs: Math.ceil(probeTimeoutMs ?? Math.max(resetTimeoutMs, 10_000)),
   };
   return {
+    table,
     now,
     timeoutMs,
     onOutage,
     onOutageChange,
+    onError,
     durability,
     pruneIdleMs: pruneIdleMs === undefined ? undefined : Math.ceil(pruneIdleMs),
     maxCircuits,

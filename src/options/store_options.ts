@@ -1,153 +1,201 @@
 /**
- * Options of `PostgresCircuitBreakerStore`. They are read once, by the constructor; an option that
- * does not exist is an error rather than ignored.
+ * Options of `PostgresCircuitBreakerStore`. The constructor reads them once. `undefined` means the
+ * same as absent.
  *
- * The options of Stoma's `circuitBreaker` policy that only the policy reads (`failureOn`,
- * `openStatusCode`, `key`, `onStateChange`, `skip`, `store`) may stand in the same object.
+ * Stoma's `circuitBreaker` policy and others may read the same object: the store ignores a name
+ * that it does not know. A name that is almost one of these (`resetTimeoutMS`, `failureTreshold`)
+ * is a spelling mistake and throws a `TypeError`.
  */
 export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
+  /**
+   * The table's name, in the form of the constructor's `table` argument. Where both are given, they
+   * must name the same table.
+   *
+   * @default {"stoma_circuit_breakers"}
+   */
+  table?: string | undefined;
   /**
    * A clock in epoch milliseconds that replaces the database's, for tests and simulated time. All
    * instances that share a table must then agree on it. Snapshots are in this clock as well.
    *
    * @default {undefined} the database's clock, translated into the caller's `Date.now()`
    */
-  now?: () => number;
+  now?: (() => number) | undefined;
   /**
-   * How long an open circuit refuses traffic before probes are let through, in milliseconds, by the
-   * database's clock. With it, `getState` admits exactly `halfOpenMax` probes per round over all
-   * instances: the winner gets `half-open`, everyone else `open`. The same option as the policy's:
-   * all instances, and the policy, should agree on it.
+   * How long an open circuit refuses traffic before the store admits probes, in milliseconds, by
+   * the database's clock. With it, `getState` admits exactly `halfOpenMax` probes per round over
+   * all instances: a probe gets `half-open`, every other caller gets `open`. It is the policy's
+   * option of the same name: all instances, and the policy, should have the same value.
    *
    * @default {undefined} probing is left to the policy of each instance
    */
-  resetTimeoutMs?: number;
+  resetTimeoutMs?: number | undefined;
   /**
-   * How many probes a round admits over all instances, a whole number from 1. The policy's option of
-   * the same name. Without `resetTimeoutMs` only the policy reads it.
+   * How many probes a round admits over all instances, a whole number from 1. It is the policy's
+   * option of the same name. Without `resetTimeoutMs` only the policy reads it.
    *
    * @default {1}
    */
-  halfOpenMax?: number;
+  halfOpenMax?: number | undefined;
   /**
-   * How long a probe may take, in milliseconds, before its slot is given to another: the lease of an
-   * instance that crashed ends after it. Choose more than the upstream's own timeout. Needs
-   * `resetTimeoutMs`.
+   * How long a probe may take, in milliseconds. After it the store admits another probe instead, so
+   * that an instance that crashed does not keep the circuit shut. Choose more than the upstream's
+   * own timeout. Needs `resetTimeoutMs`.
    *
    * @default {Math.max(resetTimeoutMs, 10_000)}
    */
-  probeTimeoutMs?: number;
+  probeTimeoutMs?: number | undefined;
   /**
-   * How many failures open a circuit, a whole number from 1: the policy's option of the same name.
-   * The policy decides; the store uses it to tell a late probe result from a circuit that really is
-   * due to open, and as the least that `failureWindowMs` counts exactly.
+   * How many failures open a circuit, a whole number from 1. It is the policy's option of the same
+   * name, and the policy decides. The store uses it in two ways: a late probe result opens only a
+   * circuit with this many failures, and `failureWindowMs` counts at least this many exactly.
    *
    * @default {undefined}
    */
-  failureThreshold?: number;
+  failureThreshold?: number | undefined;
   /**
-   * Only failures of the last so many milliseconds count, exactly, also in what is read. Needs
-   * `failureThreshold`. Counts are exact up to 1000 failures in the window, or `failureThreshold`
-   * where that is more, and stop there.
+   * How long a failure counts, in milliseconds: a snapshot has the number of failures in this
+   * window. Needs `failureThreshold`. A count is exact up to 1000 failures, or up to
+   * `failureThreshold` where that is more, and stops there.
    *
    * @default {undefined} failures count until the circuit closes
    */
-  failureWindowMs?: number;
+  failureWindowMs?: number | undefined;
   /**
-   * How long any call may take, in milliseconds: it ends by then, with its result or with
-   * `StoreTimeoutError`, whatever the database, the pool or the network does.
+   * How long any call may take, in milliseconds. Then it ends with a `StoreTimeoutError`, whatever
+   * the database, the pool or the network does.
    *
    * @default {1000}
    */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
   /**
-   * What calls do while the database cannot be used. `throw` reports it, at once during a known
-   * outage. `local` keeps breaking per instance, from what this instance last knew of each circuit
-   * (the 10,000 circuits used last), and answers in microseconds. Either way one background check
-   * asks the database again, at random moments up to a second apart, and the store returns to it by
-   * itself; what happened locally is dropped then and never overwrites the database.
+   * What calls do while the database cannot be used. With `throw` they reject, at once during a
+   * known outage. With `local` each instance keeps breaking by itself: it answers from memory, and
+   * begins with what it last knew of the 10,000 circuits that it used last. In both cases one
+   * background check asks the database again, at random moments up to a second apart, and the store
+   * returns to the database by itself. It drops then what happened locally, and never writes it to
+   * the database.
    *
    * @default {"throw"}
    */
-  onOutage?: "throw" | "local";
+  onOutage?: "throw" | "local" | undefined;
   /**
-   * Called when an outage begins, with the error that showed it, and when it has ended.
+   * Called when an outage begins, with the error that began it, and when it has ended.
    *
    * @default {undefined}
    */
-  onOutageChange?: (change: OutageChange) => void;
+  onOutageChange?: ((change: OutageChange) => void) | undefined;
   /**
-   * How old the snapshots may be that `getState` answers with, in milliseconds, from 0. Circuits in
-   * use are then kept in this instance's memory and refreshed in the background, by one statement
-   * per interval for all of them, so that a request on a busy circuit never waits for the database;
-   * an older snapshot is never answered, but asked for anew. A client that can `listen` learns of
-   * changes of other instances within milliseconds besides.
+   * Called with each error of the store's background work, and with each error that a statement of
+   * a call ends with. Stoma's policy lets a request through when its store fails, and logs nothing:
+   * without this function a missing table or grant means no breaker and no message. The store
+   * reports the first error of a kind (its class and SQLSTATE) at once, and later ones of that kind
+   * at most once a minute. It ignores what the function throws.
    *
-   * Successes on a closed circuit are then acknowledged at once and counted with the next refresh:
-   * a crash can lose those of the last interval, and so can a refresh of which nobody knows whether
-   * the database carried it out. Failures, transitions, probes, forces and resets reach the database
-   * before they resolve, as ever. End the store with `close()`, which counts what waits.
+   * @default {undefined}
+   */
+  onError?: ((error: Error) => void) | undefined;
+  /**
+   * How old a snapshot of `getState` may be, in milliseconds, from 0. Above 0 this instance keeps
+   * the circuits in use in its memory. One statement per interval refreshes all of them in the
+   * background, so that a request on a busy circuit does not wait for the database. `getState`
+   * never returns an older snapshot: it asks the database instead. With a client that can `listen`,
+   * changes of other instances also show within milliseconds.
+   *
+   * A success on a closed circuit is then acknowledged at once and counted with the next refresh. A
+   * crash can lose the successes of the last interval. So can a refresh that failed without an
+   * answer from the database. Failures, transitions, probes, forces and resets are in the database
+   * before they resolve, as without this option. End the store with `close()`, which counts what
+   * waits.
    *
    * @default {0} every call asks the database
    */
-  maxStalenessMs?: number;
+  maxStalenessMs?: number | undefined;
   /**
-   * Whether recording waits until the server has written it to disk. `default` leaves that to the
-   * server's own `synchronous_commit`; `relaxed` does not wait, which is faster, and a crash of the
-   * server can lose the counts of its last moments (three times its `wal_writer_delay`, 0.6 s by
-   * default). Transitions, probes, forces and resets always follow the server's setting.
+   * Whether recording waits until the server has written to its disk. `default` follows the
+   * server's `synchronous_commit`. `relaxed` does not wait, which is faster, and a crash of the
+   * server can lose the counts of its last moments: three times its `wal_writer_delay`, according
+   * to PostgreSQL's manual, which is 0.6 s by default. Transitions, probes, forces and resets
+   * always follow the server's setting.
    *
    * @default {"default"}
    */
-  durability?: "default" | "relaxed";
+  durability?: "default" | "relaxed" | undefined;
   /**
-   * Closed circuits that nobody has reported to for so many milliseconds are removed in the
-   * background, by one instance at a time. Open, half-open and forced ones stay.
+   * The store removes closed circuits without a result for this many milliseconds, in the
+   * background and by one instance at a time. Open, half-open and forced circuits stay.
    *
    * @default {undefined} nothing is removed
    */
-  pruneIdleMs?: number;
+  pruneIdleMs?: number | undefined;
   /**
-   * About how many circuits the table may hold, a whole number from 100: where requests choose the
-   * keys (the policy's default key is the path), whoever sends requests makes the table grow. When
-   * this instance has added a tenth of it, circuits in excess are removed, the ones longest idle
-   * first; open, half-open and forced ones stay. Each instance may exceed it by its tenth.
+   * About how many circuits the table may hold, a whole number from 100. Where requests choose the
+   * keys (the policy's default key is the path), a flood of requests makes the table grow. When
+   * this instance has added a tenth of the bound, it removes the circuits in excess, the longest
+   * idle first. Open, half-open and forced circuits stay. Each instance may exceed the bound by its
+   * tenth.
    *
    * @default {undefined} no bound
    */
-  maxCircuits?: number;
+  maxCircuits?: number | undefined;
 }
 
-/** The begin or the end of an outage of the database, as one instance sees it. */
-export interface OutageChange {
-  /** Whether the database is out now. */
-  isOut: boolean;
-  /** What showed that it is, a `StoreTimeoutError` or `StoreUnavailableError`; absent at the end. */
-  cause?: Error;
+/**
+ * The beginning or the end of an outage of the database, as one instance sees it. `isOut` says which:
+ * where it is `true`, there is a `cause`.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { type OutageChange, StoreTimeoutError } from "@circuit-breaker/postgres";
+ *
+ * const say = ({ isOut, cause }: OutageChange) => isOut ? `out: ${cause.message}` : "back";
+ *
+ * const cause = new StoreTimeoutError("Cannot wait for the database: no answer in 1000 ms");
+ * assertEquals(say({ isOut: false }), "back");
+ * assertEquals(say({ isOut: true, cause }), `out: ${cause.message}`);
+ * ```
+ */
+export type OutageChange = OutageBeginning | OutageEnd;
+
+/** An outage has begun. */
+export interface OutageBeginning {
+  /** The database is out. */
+  isOut: true;
+  /** The error that began it: a `StoreTimeoutError` or a `StoreUnavailableError`. */
+  cause: Error;
 }
 
-/** Options that only the policy reads. The store accepts them so that one object serves both. */
+/** An outage has ended. */
+export interface OutageEnd {
+  /** The database is back. */
+  isOut: false;
+  /** Always absent. It is declared so that one pattern can take both kinds apart. */
+  cause?: undefined;
+}
+
+/** Options that only the policy reads. The store accepts them, so that both can read one object. */
 export interface PolicyOnlyOptions {
   /** Read by the policy: which upstream status codes count as failures. */
-  failureOn?: number[];
+  failureOn?: number[] | undefined;
   /** Read by the policy: the status code of a refused request. */
-  openStatusCode?: number;
+  openStatusCode?: number | undefined;
   /** Read by the policy: the circuit key of a request. */
   // deno-lint-ignore no-explicit-any
-  key?: (context: any) => string;
+  key?: ((context: any) => string) | undefined;
   /** Read by the policy: called after each transition the policy made. */
   // deno-lint-ignore no-explicit-any
-  onStateChange?: (...change: any[]) => void | Promise<void>;
+  onStateChange?: ((...change: any[]) => void | Promise<void>) | undefined;
   /** Read by the policy: which requests bypass it. */
   // deno-lint-ignore no-explicit-any
-  skip?: (context: any) => boolean | Promise<boolean>;
+  skip?: ((context: any) => boolean | Promise<boolean>) | undefined;
   /** Read by the policy: its store. */
   store?: unknown;
 }
 
 /**
- * Options of `InMemoryCircuitBreakerStore`: the same, so that one object serves both. Those that
- * only a database needs are checked and have nothing to do.
+ * Options of `InMemoryCircuitBreakerStore`: the same, so that one object serves both stores. The
+ * store in memory checks and ignores those that only a database needs. The class lists them.
  */
 export type InMemoryCircuitBreakerStoreOptions = PostgresCircuitBreakerStoreOptions;
 

@@ -1,14 +1,14 @@
-import { startBackgroundTimer } from "../time/background.ts";
+import { startBackgroundTimer } from "../time/background_timer.ts";
 
-/** Clean-ups of one instance are on average so far apart, or as far as circuits may idle. */
+/** The longest average interval between two prunings, in milliseconds. */
 const MAX_INTERVAL_MS = 60_000;
 
-/** How many circuits one clean-up removes at most. */
+/** How many circuits one pruning removes at most. */
 const LIMIT = 10_000;
 
 /**
- * Removes idle circuits in the background. Instances wake at random moments, and an advisory lock
- * lets one of them work at a time. What fails is tried again at the next turn.
+ * Removes idle circuits in the background, at random moments. The statement lets one instance work
+ * at a time. After a failure it tries again at the next moment.
  */
 export class BackgroundPruner {
   readonly #prune: (idleMs: number, limit: number) => Promise<unknown>;
@@ -31,11 +31,18 @@ export class BackgroundPruner {
   #schedule(): void {
     if (this.#isEnded) return;
     const interval = Math.min(this.#idleMs, MAX_INTERVAL_MS);
-    this.#timer = startBackgroundTimer(() => void this.#work(), interval * (0.5 + Math.random()));
+    this.#timer = startBackgroundTimer(
+      () => void this.#pruneOnce(),
+      interval * (0.5 + Math.random()),
+    );
   }
 
-  async #work(): Promise<void> {
-    await this.#prune(this.#idleMs, LIMIT).catch(() => {});
+  async #pruneOnce(): Promise<void> {
+    try {
+      await this.#prune(this.#idleMs, LIMIT);
+    } catch {
+      // The dispatcher has reported the error.
+    }
     this.#schedule();
   }
 }

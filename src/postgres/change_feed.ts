@@ -1,12 +1,24 @@
-import { startBackgroundTimer } from "../time/background.ts";
-import type { ChangeListener } from "../rules/circuit.ts";
+import { startBackgroundTimer } from "../time/background_timer.ts";
+import type { ChangeListener } from "../ports.ts";
 import type { PostgresClient, Unlisten } from "../types.ts";
+import { withDeadline } from "../time/deadlines.ts";
+import { CircuitBreakerStoreError } from "../errors.ts";
+import { messageOf } from "../foreign_message.ts";
+import { sqlStateOf } from "./sql_state.ts";
 import { CHANNEL_PREFIX } from "./change_triggers.ts";
 import type { TableName } from "./identifier.ts";
 
-/** The first attempt to listen again comes after so long at most, and no later one waits longer. */
+/** The longest pause after a lost connection. It doubles with each failure, up to the other bound. */
 const FIRST_RETRY_MS = 50;
 const MAX_RETRY_MS = 5000;
+
+/** What a feed needs beside a client. */
+export interface ChangeFeedOptions {
+  /** How long the server may take to name the channel, in milliseconds. */
+  timeoutMs: number;
+  /** Called with the error of each failed attempt to listen. */
+  onError: (error: unknown) => void;
+}
 
 interface Run {
   unlisten?: Unlisten;
@@ -15,20 +27,30 @@ interface Run {
 }
 
 /**
- * What the table's triggers announce, on one connection for all who listen, which is open while
- * anybody does. A connection that is lost is replaced in the background; whoever listens is told
- * that something may have been missed, once it is listened to again.
+ * Passes on what the table's triggers announce. All listeners share one connection, which is open
+ * while there is a listener.
+ *
+ * States: idle; connecting; listening; waiting.
+ * - `subscribe`: idle -> connecting.
+ * - The server listens: connecting -> listening. Each listener gets `onGap`, because changes before
+ *   this moment were not announced.
+ * - The attempt fails: connecting -> waiting, after a report of the error.
+ * - The connection is lost: listening -> waiting.
+ * - The pause is over: waiting -> connecting. It doubles with each failure in succession.
+ * - The last listener leaves: to idle. What an older attempt returns later is closed at once.
  */
 export class ChangeFeed {
   readonly #client: PostgresClient;
   readonly #table: TableName;
+  readonly #options: ChangeFeedOptions;
   readonly #listeners = new Set<ChangeListener>();
-  /** What runs while anybody listens: each begin makes the one before it moot. */
+  /** What runs while there is a listener; `undefined` when idle. A new run replaces an older one. */
   #run: Run | undefined;
 
-  constructor(client: PostgresClient, table: TableName) {
+  constructor(client: PostgresClient, table: TableName, options: ChangeFeedOptions) {
     this.#client = client;
     this.#table = table;
+    this.#options = options;
   }
 
   /** Whether the client can listen at all. */
@@ -36,7 +58,7 @@ export class ChangeFeed {
     return this.#client.listen !== undefined;
   }
 
-  /** Tells of changes until the function that it returns is called. */
+  /** Announces changes to a listener until the function that it returns is called. */
   subscribe(listener: ChangeListener): () => void {
     this.#listeners.add(listener);
     if (this.#run === undefined && this.canListen) {
@@ -57,9 +79,10 @@ export class ChangeFeed {
     let unlisten: Unlisten;
     try {
       unlisten = await this.#client.listen!(await this.#channel(), (payload) => {
-        if (this.#run === run) this.#tell(payload);
+        if (this.#run === run) this.#announce(payload);
       });
-    } catch {
+    } catch (error) {
+      if (this.#run === run) this.#options.onError(listenError(error));
       this.#again(run, failures + 1);
       return;
     }
@@ -83,17 +106,26 @@ export class ChangeFeed {
     }, delay * (0.5 + Math.random() / 2));
   }
 
-  /** By its oid, because a table goes by several names, and another may come to have one of them. */
+  /** The channel's name. It has the table's oid, because a name can pass to another table. */
   async #channel(): Promise<string> {
-    const { rows } = await this.#client.query(
+    const answer = this.#client.query(
       `select '${CHANNEL_PREFIX}' || $1::text::regclass::oid as channel`,
       [this.#table.quoted],
     );
+    const { rows } = await withDeadline(this.#options.timeoutMs, "name channel", answer);
     return String(rows[0]!.channel);
   }
 
-  #tell(payload: string): void {
+  #announce(payload: string): void {
     const [digest = "", version] = payload.split(" ");
     for (const listener of this.#listeners) listener.onChange(digest, Number(version));
   }
+}
+
+/** The error of a failed attempt. Until one succeeds, the store looks for changes at intervals. */
+function listenError(cause: unknown): CircuitBreakerStoreError {
+  return new CircuitBreakerStoreError(
+    `Cannot listen to changes: ${messageOf(cause)}: the store looks for them at intervals instead`,
+    { cause, sqlState: sqlStateOf(cause) },
+  );
 }

@@ -1,26 +1,29 @@
 /**
- * What happens with every real change of a circuit's state, whoever makes it and by whatever
- * statement: the row remembers it, and one notification leaves with the commit. Results that are
- * merely recorded do not touch `version` and come nowhere near this.
+ * Triggers for every real change of a circuit's state, by any statement of any client. The row
+ * remembers the change, and the commit sends one notification. Recording a result does not change
+ * `version` and fires no trigger.
  */
 
-import { REMEMBERED_CHANGES } from "../rules/circuit.ts";
 import { DIGEST_DIGITS } from "../key.ts";
+import { REMEMBERED_CHANGES } from "../ports.ts";
 import { quoteLiteral, type TableName } from "./identifier.ts";
 
-/** What the channel of a table's changes is called, before the table's oid. */
+/** The name of the channel of a table's changes, before the table's oid. */
 export const CHANNEL_PREFIX = "circuit_breaker_";
 
 /** A setting of a transaction whose deletes are not announced. */
 export const SILENCE = "circuit_breaker.silence";
 
-/** One for all tables of a schema. With another body it gets another name: others may still use it. */
+/**
+ * The tables of a schema share one function. A release with another body needs another name, because
+ * instances of an older release may still use this one.
+ */
 const FUNCTION = "circuit_breaker_changed";
 
 /**
- * Notifies with a digest of the key and the row's version, 0 for a row that is gone. Changes are
- * remembered with the newest first; each is three numbers: version, time, and state (0 closed, 1 open, 2 half-open), as the fleet
- * sees it where an operator forced one.
+ * The function notifies with a digest of the key and the row's version, which is 0 for a deleted row.
+ * The row remembers its changes, the newest first. Each change is three numbers: version, time, and
+ * state (0 closed, 1 open, 2 half-open). A forced state counts instead of the circuit's own.
  */
 const BODY = `
 declare
@@ -59,7 +62,7 @@ const TRIGGERS = [
   {
     name: "circuit_breaker_gone",
     event: "after delete",
-    // Not where thousands go at once that nobody misses.
+    // Pruning deletes thousands of idle rows at once: no instance needs to learn of them.
     when: "(old.version > 0 or old.failure_count > 0) " +
       `and coalesce(current_setting('${SILENCE}', true), '') <> 'on'`,
   },

@@ -1,29 +1,40 @@
-import { CircuitBreakerStoreError, StoreTimeoutError } from "../errors.ts";
-import { lastWaitMs } from "../time/deadline.ts";
-import { IdleTimer } from "../time/idle_timer.ts";
+import { StoreOverloadError, type StoreTimeoutError } from "../errors.ts";
+import type { OnStatement, StatementKind } from "../ports.ts";
+import type { Call } from "../time/call.ts";
+import type { Deadlines, Expiring } from "../time/deadlines.ts";
+import type { Demand } from "./executor.ts";
 
-/** What all calls for one key that leave in one statement share: how many they are, and the answer. */
-export class PendingKey<Answer> {
+/** Calls for one key that are answered by one statement: how many they are, and their answer. */
+export class PendingKey<Answer> implements Expiring {
   readonly key: string;
-  /** Failures to record, for those who record. */
+  readonly action: string;
+  /** Failures to record, for calls that record. */
   failures = 0;
-  /** Successes to record, for those who record. */
+  /** Successes to record, for calls that record. */
   successes = 0;
-  /** How many callers share the seat. */
-  callers = 0;
+  /** How many calls share it. */
+  calls = 0;
   /** The answer to the key's part of the statement; `undefined` where it has no row. */
   readonly answer: Promise<Answer | undefined>;
-  /** When its callers give up, on the clock of `performance.now()`. */
-  readonly deadline: number;
-  /** The statement that it left in. */
-  trip: InFlightStatement<Answer> | undefined;
+  dueAt: number;
+  extendedMs = 0;
+  /** The statement that it was sent with. */
+  statement: InFlightStatement<Answer> | undefined;
   isSettled = false;
+  readonly expire: (error: StoreTimeoutError) => void;
   resolve!: (answer: Answer | undefined) => void;
   reject!: (reason: unknown) => void;
 
-  constructor(key: string, deadline: number) {
+  constructor(
+    key: string,
+    action: string,
+    dueAt: number,
+    onExpired: (pending: PendingKey<Answer>, error: StoreTimeoutError) => void,
+  ) {
     this.key = key;
-    this.deadline = deadline;
+    this.action = action;
+    this.dueAt = dueAt;
+    this.expire = (error) => onExpired(this, error);
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
@@ -31,214 +42,232 @@ export class PendingKey<Answer> {
   }
 }
 
-/** One statement in flight. */
-export interface InFlightStatement<Answer> {
-  readonly seats: readonly PendingKey<Answer>[];
-  /** The seats by key, where there is more than one. */
-  readonly places: Places<Answer> | undefined;
-  /** Seats that still wait for the answer; without any, the statement is abandoned. */
+/** A statement that was sent and has not ended. */
+class InFlightStatement<Answer> implements Demand {
+  readonly keys: readonly PendingKey<Answer>[];
+  /** The same by key, where there is more than one. */
+  readonly byKey: ByKey<Answer> | undefined;
+  readonly sentAt: number;
+  /** Keys without an answer. The statement is abandoned once there is none. */
   waiting: number;
+  /** Whether it was reported as given up. */
+  isGivenUp = false;
+  refusal: Error | undefined;
+
+  constructor(
+    keys: readonly PendingKey<Answer>[],
+    byKey: ByKey<Answer> | undefined,
+    sentAt: number,
+  ) {
+    this.keys = keys;
+    this.byKey = byKey;
+    this.sentAt = sentAt;
+    this.waiting = keys.length;
+  }
+
+  get isAwaited(): boolean {
+    return this.waiting > 0;
+  }
 }
 
-type Places<Answer> = Map<string, PendingKey<Answer>>;
+type ByKey<Answer> = Map<string, PendingKey<Answer>>;
 
-/** Sends one statement for the keys that gathered, one seat for each; answers carry their key. */
-export type Send<Answer> = (seats: readonly PendingKey<Answer>[]) => Promise<Answer[]>;
+/** Sends one statement for the keys that gathered. Answers carry their key. */
+export type Send<Answer> = (
+  keys: readonly PendingKey<Answer>[],
+  demand: Demand,
+) => Promise<Answer[]>;
 
-/** How a lane is bounded. */
-export interface CoalescerLimits {
-  /** Statements in flight at once. */
-  statements: number;
+/** What a coalescer needs. */
+export interface CoalescerOptions {
+  readonly kind: StatementKind;
+  /** What its calls do, for errors: "read circuit". */
+  readonly action: string;
   /** Keys in one statement. */
-  keys: number;
+  readonly keys: number;
   /** Calls that may wait. */
-  waiting: number;
-  /** How long a call waits for its answer, in milliseconds. */
-  timeoutMs: number;
-  /** ChangeTail of each statement. */
-  onOutcome: OnOutcome;
+  readonly waiting: number;
+  readonly deadlines: Deadlines;
+  readonly onStatement: OnStatement;
 }
-
-/**
- * ChangeTail of a statement: the error with which it failed or was given up, or that it did not, and, where
- * it was given up, when it was begun on the clock of `performance.now()`.
- */
-export type OnOutcome = (error: unknown, begunAt?: number) => void;
 
 /** Cheaper than `queueMicrotask`, which some runtimes wrap. */
-const DEPARTURE = Promise.resolve();
+const MICROTASK = Promise.resolve();
 
 /**
- * Gathers calls of one kind. A call leaves at once where a statement may be sent; calls that arrive
- * while the lane is busy gather, and leave together as the next statement. However many requests a
- * gateway serves, a lane has at most a few statements in flight, and a hot circuit costs one row
- * lock per statement instead of one per call.
+ * Answers concurrent calls of one kind with few statements. However many requests a gateway serves, it
+ * has one statement of a kind in flight, and a hot circuit costs one row lock per statement instead
+ * of one per call.
+ *
+ * States of a key: gathering, in flight, settled.
+ * - `join`: begins to gather, or shares a key that gathers.
+ * - no statement is in flight: gathering -> in flight, with all keys that gathered, a microtask later,
+ *   so that calls made in one go share one statement.
+ * - the statement ends: in flight -> settled, each with its answer or the error.
+ * - the deadline is over: gathering or in flight -> settled, with an error. A statement whose keys are
+ *   all settled is abandoned: the next one is sent although it has not ended.
  */
 export class Coalescer<Answer extends { key: string }> {
   readonly #send: Send<Answer>;
-  readonly #limits: CoalescerLimits;
+  readonly #options: CoalescerOptions;
   #gathering: PendingKey<Answer>[] = [];
-  /** The gathering seats by key, where there is more than one: most of the time, there is not. */
-  #places: Places<Answer> | undefined;
-  /** Seats without an answer, in the order of their deadlines; some at the front may have one. */
-  #unanswered: PendingKey<Answer>[] = [];
-  readonly #timer = new IdleTimer(() => this.#waitOnceMore());
-  /** Whether the deadline of some is over, and they have their last moment. */
-  #isLastMoment = false;
+  /** The gathering keys by key, where there is more than one: most of the time, there is not. */
+  #byKey: ByKey<Answer> | undefined;
   #calls = 0;
   #inFlight = 0;
   #isScheduled = false;
+  #lastSent: InFlightStatement<Answer> | undefined;
+  /** The clock of `performance.now()` as it was last read: reading it costs as much as the rest. */
+  #now = 0;
+  /** Whether keys that gather have expired: they stay in the list until the next statement. */
+  #hasExpired = false;
 
-  constructor(send: Send<Answer>, limits: CoalescerLimits) {
+  constructor(send: Send<Answer>, options: CoalescerOptions) {
     this.#send = send;
-    this.#limits = limits;
+    this.#options = options;
   }
 
-  /** Takes a place in the next statement. */
-  join(key: string): PendingKey<Answer> {
-    if (this.#calls >= this.#limits.waiting) {
-      throw new CircuitBreakerStoreError(
-        `Cannot accept call: ${this.#calls} calls already wait for the database`,
-      );
-    }
-    const seat = this.#find(key) ?? this.#add(key);
-    seat.callers++;
+  /** Has a call answered by the next statement. */
+  join(call: Call, key: string): PendingKey<Answer> {
+    if (this.#calls >= this.#options.waiting) throw this.#overload();
+    const pending = this.#find(key) ?? this.#add(call, key);
+    pending.calls++;
     this.#calls++;
-    if (!this.#isScheduled && this.#inFlight < this.#limits.statements) {
-      // A microtask later, so that calls made in one go share one statement.
-      this.#isScheduled = true;
-      void DEPARTURE.then(this.#depart);
-    }
-    return seat;
+    this.#now = call.beganAt;
+    if (this.#inFlight === 0) this.#schedule();
+    return pending;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    void MICROTASK.then(this.#sendGathered);
+  }
+
+  #overload(): StoreOverloadError {
+    const { kind, action, onStatement } = this.#options;
+    const error = new StoreOverloadError(
+      `Cannot ${action}: ${this.#calls} calls already wait for the database`,
+    );
+    onStatement({ kind, keys: 0, rows: 0, ms: 0, error });
+    return error;
   }
 
   #find(key: string): PendingKey<Answer> | undefined {
-    if (this.#places !== undefined) return this.#places.get(key);
     const first = this.#gathering[0];
-    return first?.key === key ? first : undefined;
+    const found = this.#byKey === undefined ? first : this.#byKey.get(key);
+    return found?.key === key && !found.isSettled ? found : undefined;
   }
 
-  #add(key: string): PendingKey<Answer> {
-    const seat = new PendingKey<Answer>(key, performance.now() + this.#limits.timeoutMs);
-    this.#gathering.push(seat);
-    if (this.#places !== undefined) this.#places.set(key, seat);
-    else if (this.#gathering.length > 1) this.#places = placesOf(this.#gathering);
-    this.#unanswered.push(seat);
-    if (!this.#isLastMoment) this.#timer.start(this.#limits.timeoutMs);
-    return seat;
+  #add(call: Call, key: string): PendingKey<Answer> {
+    const { action, deadlines } = this.#options;
+    const pending = new PendingKey<Answer>(key, action, call.dueAt, this.#onExpired);
+    this.#gathering.push(pending);
+    if (this.#byKey !== undefined) this.#byKey.set(key, pending);
+    else if (this.#gathering.length > 1) this.#byKey = byKeyOf(this.#gathering);
+    deadlines.add(pending, call.beganAt);
+    return pending;
   }
 
-  readonly #depart = (): void => {
+  readonly #sendGathered = (): void => {
     this.#isScheduled = false;
-    while (this.#gathering.length > 0 && this.#inFlight < this.#limits.statements) {
+    if (this.#hasExpired) this.#dropExpired();
+    while (this.#gathering.length > 0 && this.#inFlight === 0) {
       this.#inFlight++;
-      this.#travel(this.#take());
+      const statement = this.#take();
+      // What was refused last is the best that is known until this one is answered.
+      statement.refusal = this.#lastSent?.refusal;
+      this.#lastSent = statement;
+      for (const pending of statement.keys) pending.statement = statement;
+      this.#send(statement.keys, statement).then(
+        (answers) => this.#onAnswers(statement, answers),
+        (error) => this.#onError(statement, error),
+      );
     }
   };
 
   #take(): InFlightStatement<Answer> {
-    let [seats, places] = [this.#gathering, this.#places];
-    if (seats.length <= this.#limits.keys) {
+    let [keys, byKey] = [this.#gathering, this.#byKey];
+    if (keys.length <= this.#options.keys) {
       this.#gathering = [];
-      this.#places = undefined;
+      this.#byKey = undefined;
     } else {
-      seats = this.#gathering.splice(0, this.#limits.keys);
-      for (const { key } of seats) this.#places!.delete(key);
-      places = placesOf(seats);
+      keys = this.#gathering.splice(0, this.#options.keys);
+      for (const { key } of keys) this.#byKey!.delete(key);
+      byKey = byKeyOf(keys);
     }
-    return { seats, places, waiting: seats.length };
+    return new InFlightStatement(keys, byKey, this.#now);
   }
 
-  #travel(trip: InFlightStatement<Answer>): void {
-    for (const seat of trip.seats) seat.trip = trip;
-    this.#send(trip.seats).then(
-      (answers) => this.#arrive(trip, answers),
-      (error) => this.#fail(trip, error),
-    );
-  }
-
-  #arrive({ seats, places }: InFlightStatement<Answer>, answers: Answer[]): void {
+  #onAnswers(statement: InFlightStatement<Answer>, answers: Answer[]): void {
+    const { keys, byKey } = statement;
+    statement.refusal = undefined;
     for (const answer of answers) {
-      const seat = places === undefined ? seats[0] : places.get(answer.key);
-      if (seat !== undefined && this.#settle(seat)) seat.resolve(answer);
+      const pending = byKey === undefined ? keys[0] : byKey.get(answer.key);
+      if (pending !== undefined && this.#settle(pending)) pending.resolve(answer);
     }
-    // Whoever has no answer yet asked for a key without a row.
-    if (answers.length < seats.length) {
-      for (const seat of seats) if (this.#settle(seat)) seat.resolve(undefined);
+    // A key without an answer has no row.
+    if (answers.length < keys.length) {
+      for (const pending of keys) if (this.#settle(pending)) pending.resolve(undefined);
     }
-    this.#limits.onOutcome(undefined);
-    this.#tidy();
-    this.#depart();
+    this.#report(statement, answers.length, undefined);
+    this.#sendGathered();
   }
 
-  #fail({ seats }: InFlightStatement<Answer>, error: unknown): void {
+  #onError(statement: InFlightStatement<Answer>, error: unknown): void {
     let isAwaited = false;
-    for (const seat of seats) {
-      if (!this.#settle(seat)) continue;
-      seat.reject(error);
+    for (const pending of statement.keys) {
+      if (!this.#settle(pending)) continue;
+      pending.reject(error);
       isAwaited = true;
     }
-    // What everybody had given up on says nothing about now.
-    if (isAwaited) this.#limits.onOutcome(error);
-    this.#tidy();
-    this.#depart();
+    // The failure of an abandoned statement says nothing about now.
+    if (isAwaited) this.#report(statement, 0, error);
+    this.#sendGathered();
   }
 
-  /** Takes a seat off the books; `false` where that was done before. */
-  #settle(seat: PendingKey<Answer>): boolean {
-    if (seat.isSettled) return false;
-    seat.isSettled = true;
-    this.#calls -= seat.callers;
-    // The last of its seats frees the lane, also where the statement itself still hangs.
-    if (seat.trip !== undefined && --seat.trip.waiting === 0) this.#inFlight--;
+  /** Settles a key; `false` where that was done before. */
+  #settle(pending: PendingKey<Answer>): boolean {
+    if (pending.isSettled) return false;
+    pending.isSettled = true;
+    this.#calls -= pending.calls;
+    this.#options.deadlines.settled();
+    const { statement } = pending;
+    if (statement !== undefined && --statement.waiting === 0) this.#inFlight--;
     return true;
   }
 
-  #waitOnceMore(): void {
-    const dueAt = this.#unanswered.find(isUnsettled)?.deadline ?? Infinity;
-    this.#isLastMoment = true;
-    setTimeout(() => this.#expire(), lastWaitMs(dueAt));
+  readonly #onExpired = (pending: PendingKey<Answer>, timeout: StoreTimeoutError): void => {
+    const { statement } = pending;
+    // A key that gathers waits for the statement that was sent last.
+    const error = (statement ?? this.#lastSent)?.refusal ?? timeout;
+    this.#settle(pending);
+    pending.reject(error);
+    if (statement === undefined) {
+      this.#hasExpired = true;
+      return;
+    }
+    if (!statement.isGivenUp) {
+      statement.isGivenUp = true;
+      this.#report(statement, 0, error);
+    }
+    // Later, because more of what gathers may expire in the same moment.
+    if (statement.waiting === 0) this.#schedule();
+  };
+
+  #dropExpired(): void {
+    this.#hasExpired = false;
+    this.#gathering = this.#gathering.filter(({ isSettled }) => !isSettled);
+    this.#byKey = byKeyOf(this.#gathering);
   }
 
-  /** Gives up on the seats whose time is over, whatever became of their statement. */
-  #expire(): void {
-    this.#isLastMoment = false;
-    const { timeoutMs } = this.#limits;
-    const late = new StoreTimeoutError(
-      `Cannot wait for the database: no answer in ${timeoutMs} ms`,
-    );
-    const now = performance.now();
-    let begunAt: number | undefined;
-    for (const seat of this.#unanswered) {
-      if (seat.deadline - now > 0.5) break;
-      if (!this.#settle(seat)) continue;
-      begunAt = seat.deadline - timeoutMs;
-      seat.reject(late);
-    }
-    this.#gathering = this.#gathering.filter(isUnsettled);
-    this.#places = placesOf(this.#gathering);
-    if (begunAt !== undefined) this.#limits.onOutcome(late, begunAt);
-    this.#tidy();
-    this.#depart();
-  }
-
-  /** Forgets the seats that have an answer; the timer is for the others. */
-  #tidy(): void {
-    const first = this.#unanswered.findIndex(isUnsettled);
-    if (first === -1) {
-      this.#unanswered.length = 0;
-      this.#timer.rest();
-    } else if (!this.#isLastMoment) {
-      if (first > 0) this.#unanswered = this.#unanswered.slice(first);
-      this.#timer.start(Math.max(0, this.#unanswered[0]!.deadline - performance.now()));
-    }
+  #report({ keys, sentAt }: InFlightStatement<Answer>, rows: number, error: unknown): void {
+    const { kind, onStatement } = this.#options;
+    this.#now = performance.now();
+    onStatement({ kind, keys: keys.length, rows, ms: this.#now - sentAt, error });
   }
 }
 
-function isUnsettled(seat: { isSettled: boolean }): boolean {
-  return !seat.isSettled;
-}
-
-function placesOf<Answer>(seats: readonly PendingKey<Answer>[]): Places<Answer> | undefined {
-  return seats.length > 1 ? new Map(seats.map((seat) => [seat.key, seat])) : undefined;
+function byKeyOf<Answer>(keys: readonly PendingKey<Answer>[]): ByKey<Answer> | undefined {
+  return keys.length > 1 ? new Map(keys.map((pending) => [pending.key, pending])) : undefined;
 }

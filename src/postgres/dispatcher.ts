@@ -1,83 +1,106 @@
-import {
-  type Circuit,
-  type ClaimResult,
-  counted,
-  type Deferred,
-  type Histories,
-  type Refreshed,
-  type RememberingCircuits,
-  type Round,
-} from "../rules/circuit.ts";
+import { type Circuit, type Round, withCounts } from "../circuit.ts";
 import type { Force } from "../options/force.ts";
-import { withDeadline } from "../time/deadline.ts";
-import { isStoreTimeoutError } from "../errors.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
+import type {
+  Admin,
+  Answer,
+  Calls,
+  ClaimAnswer,
+  Deferred,
+  Histories,
+  OnStatement,
+  PruneRequest,
+  Refreshed,
+  StatementKind,
+  Tail,
+} from "../ports.ts";
+import type { Call } from "../time/call.ts";
+import type { Deadlines } from "../time/deadlines.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
-import type { CircuitTable, ClaimedCircuit, Tally } from "./circuit_table.ts";
-import { Coalescer, type CoalescerLimits, type OnOutcome } from "./coalescer.ts";
+import type { CircuitTable } from "./circuit_table.ts";
+import { Coalescer, type Send } from "./coalescer.ts";
+import type { Demand } from "./executor.ts";
+import type { ClaimedCircuit } from "./statements/probe.ts";
+import type { Tally } from "./statements/record.ts";
+import { TableTrimmer } from "./table_trimmer.ts";
 
-/** Keys in one statement: enough to share it, few enough that it is over soon. */
+/** Keys in one statement: enough to share it, few enough that it ends soon. */
 const KEYS = 500;
 
-/** Circuits in one statement that refreshes in the background, which nobody waits for. */
+/** Circuits in one statement that refreshes in the background, which no call waits for. */
 const REFRESHED_KEYS = 2000;
 
 /** Calls that may wait, which bounds the memory of a flood. */
 const MAX_WAITING = 100_000;
 
-/** How a batch is bounded. */
+/** What a dispatcher needs beside its table. */
 export interface DispatcherOptions {
-  /** How long any call may take, in milliseconds. */
-  timeoutMs: number;
+  readonly deadlines: Deadlines;
   /** About how many circuits the table may hold. */
-  maxCircuits: number | undefined;
-  /** ChangeTail of each statement. */
-  onOutcome: OnOutcome;
+  readonly maxCircuits: number | undefined;
+  readonly onStatement: OnStatement;
 }
 
 /**
- * One call, one circuit in front; one statement, many circuits behind. Calls of a kind that arrive
- * while statements of that kind are in flight leave together as the next one. Reads never wait
- * behind writes.
+ * Sends statements for calls. One statement answers all calls of a kind that began while the
+ * statement before it was in flight. Reads never wait behind writes.
  *
  * Each caller gets its answer only after its own effect is committed. The calls of a statement take
  * effect in a serial order: failures first, then successes, each with its own count.
  */
-export class Dispatcher implements RememberingCircuits {
+export class Dispatcher implements Calls, Admin, Tail {
   readonly #table: CircuitTable;
-  readonly #timeoutMs: number;
-  readonly #maxCircuits: number | undefined;
-  readonly #onOutcome: OnOutcome;
-  /** Circuits added since the table was last trimmed. */
-  #added = 0;
-  #isTrimming = false;
+  readonly #options: DispatcherOptions;
+  readonly #trimmer: TableTrimmer | undefined;
   readonly #reads: Coalescer<Circuit>;
   readonly #records: Coalescer<Circuit>;
   readonly #claims: Coalescer<ClaimedCircuit>;
   readonly #moves: Record<CircuitState, Coalescer<Circuit>>;
 
-  constructor(table: CircuitTable, { timeoutMs, maxCircuits, onOutcome }: DispatcherOptions) {
+  constructor(table: CircuitTable, options: DispatcherOptions) {
     this.#table = table;
-    this.#maxCircuits = maxCircuits;
-    this.#onOutcome = onOutcome;
-    this.#timeoutMs = timeoutMs;
-    const limits: CoalescerLimits = {
-      // The best of 1 to 4 at every load measured: a second statement splits what would have
-      // gathered, and two that write the same circuit queue for its row.
-      statements: 1,
-      keys: KEYS,
-      waiting: MAX_WAITING,
-      timeoutMs,
-      onOutcome,
-    };
-    this.#reads = new Coalescer((seats) => table.read(seats.map(({ key }) => key)), limits);
-    this.#records = new Coalescer((seats) => this.#record(seats), limits);
-    this.#claims = new Coalescer(
-      (seats) => table.claim(seats.map(({ key, callers }) => ({ key, wanted: callers }))),
-      limits,
+    this.#options = options;
+    const { maxCircuits } = options;
+    const trimmer = maxCircuits === undefined ? undefined : new TableTrimmer(
+      maxCircuits,
+      () =>
+        this.#single(
+          options.deadlines.begin(),
+          "prune",
+          "trim circuits",
+          (demand) => table.trim(maxCircuits, demand),
+        ),
+    );
+    this.#trimmer = trimmer;
+    const coalescer = <Circuits extends Circuit>(
+      kind: StatementKind,
+      action: string,
+      send: Send<Circuits>,
+    ) => new Coalescer(send, { ...options, kind, action, keys: KEYS, waiting: MAX_WAITING });
+    this.#reads = coalescer(
+      "read",
+      "read circuit",
+      (keys, demand) => table.read(keys.map(({ key }) => key), demand),
+    );
+    this.#records = coalescer(
+      "record",
+      "record result",
+      (keys, demand) =>
+        trimmer === undefined
+          ? table.record(keys, demand)
+          : this.#recordAndTrim(trimmer, keys, demand),
+    );
+    this.#claims = coalescer(
+      "claim",
+      "claim probe",
+      (keys, demand) => table.claim(keys.map(({ key, calls }) => ({ key, wanted: calls })), demand),
     );
     const movesTo = (to: CircuitState) =>
-      new Coalescer<Circuit>((seats) => table.transition(seats.map(({ key }) => key), to), limits);
+      coalescer<Circuit>(
+        "transition",
+        "move circuit",
+        (keys, demand) => table.transition(keys.map(({ key }) => key), to, demand),
+      );
     this.#moves = {
       closed: movesTo("closed"),
       open: movesTo("open"),
@@ -85,191 +108,199 @@ export class Dispatcher implements RememberingCircuits {
     };
   }
 
-  read(key: string, begunAt?: number): Promise<Circuit | undefined> {
-    const { answer } = this.#reads.join(key);
-    return begunAt === undefined ? answer : this.#sooner("read circuit", answer, begunAt);
+  read(call: Call, key: string): Promise<Answer> {
+    return this.#reads.join(call, key).answer.then(fromDatabase);
   }
 
-  recordSuccess(key: string): Promise<Circuit> {
-    const seat = this.#records.join(key);
-    const place = ++seat.successes;
-    return seat.answer.then((answer) => {
+  recordSuccess(call: Call, key: string): Promise<Answer<Circuit>> {
+    const pending = this.#records.join(call, key);
+    const place = ++pending.successes;
+    return pending.answer.then((answer) => {
       const circuit = answer!;
-      const later = seat.successes - place;
-      if (later === 0) return circuit;
-      return counted(circuit, circuit.failureCount, before(circuit.successCount, later));
-    });
-  }
-
-  recordFailure(key: string): Promise<Circuit> {
-    const seat = this.#records.join(key);
-    const place = ++seat.failures;
-    return seat.answer.then((answer) => {
-      const circuit = answer!;
-      return counted(
-        circuit,
-        before(circuit.failureCount, seat.failures - place),
-        before(circuit.successCount, seat.successes),
+      const later = pending.successes - place;
+      return fromDatabase(
+        later === 0
+          ? circuit
+          : withCounts(circuit, circuit.failureCount, before(circuit.successCount, later)),
       );
     });
   }
 
-  #record(tallies: readonly Tally[]): Promise<Circuit[]> {
-    const maxCircuits = this.#maxCircuits;
-    const recorded = this.#table.record(tallies);
-    return maxCircuits === undefined ? recorded : recorded.then((circuits) => {
-      this.#watchGrowth(tallies, circuits, maxCircuits);
-      return circuits;
+  recordFailure(call: Call, key: string): Promise<Answer<Circuit>> {
+    const pending = this.#records.join(call, key);
+    const place = ++pending.failures;
+    return pending.answer.then((answer) => {
+      const circuit = answer!;
+      return fromDatabase(withCounts(
+        circuit,
+        before(circuit.failureCount, pending.failures - place),
+        before(circuit.successCount, pending.successes),
+      ));
     });
   }
 
-  /** Trims the table in the background when this instance alone has made it grow by a tenth. */
-  #watchGrowth(tallies: readonly Tally[], circuits: Circuit[], maxCircuits: number): void {
-    const byKey = new Map(circuits.map((circuit) => [circuit.key, circuit]));
-    for (const { key, failures, successes } of tallies) {
-      const circuit = byKey.get(key);
-      // Holds nothing but what was just counted: it is new.
-      if (
-        circuit?.lastStateChange === 0 && circuit.failureCount === failures &&
-        circuit.successCount === successes
-      ) {
-        this.#added++;
-      }
-    }
-    if (!this.#isTrimming) void this.#trim(maxCircuits);
+  transition(call: Call, key: string, to: CircuitState): Promise<Answer> {
+    return this.#moves[to].join(call, key).answer.then(fromDatabase);
   }
 
-  /** Goes on as long as the table grew by another tenth meanwhile. */
-  async #trim(maxCircuits: number): Promise<void> {
-    this.#isTrimming = true;
-    try {
-      while (this.#added >= maxCircuits / 10) {
-        this.#added = 0;
-        await this.#alone("trim circuits", this.#table.trim(maxCircuits));
-      }
-    } catch {
-      // Tried again after the next tenth.
-    }
-    this.#isTrimming = false;
+  async claim(call: Call, key: string): Promise<ClaimAnswer> {
+    const pending = this.#claims.join(call, key);
+    const place = pending.calls;
+    const circuit = await pending.answer;
+    const isAdmitted = circuit !== undefined && place <= circuit.granted;
+    return { circuit, source: "database", isAdmitted };
   }
 
-  transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
-    return this.#moves[to].join(key).answer;
+  // The calls below are rare, and each differs: they share no statement.
+
+  settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
+    return this.#single(
+      call,
+      "settle",
+      "settle probe",
+      (demand) => this.#table.settle(key, to, round, demand),
+    ).then(fromDatabase);
   }
 
-  async claim(key: string, begunAt: number): Promise<ClaimResult | undefined> {
-    const seat = this.#claims.join(key);
-    const place = seat.callers;
-    const circuit = await this.#sooner("claim probe", seat.answer, begunAt);
-    return circuit && { circuit, isAdmitted: place <= circuit.granted };
+  force(call: Call, key: string, force: Force | undefined): Promise<Answer> {
+    return this.#single(
+      call,
+      "force",
+      "force circuit",
+      (demand) => this.#table.force(key, force, demand),
+    ).then(fromDatabase);
   }
 
-  /** For a call that has spent time elsewhere: that it is over says nothing of its statement. */
-  #sooner<Answer>(action: string, answer: Promise<Answer>, begunAt: number): Promise<Answer> {
-    return withDeadline(this.#timeoutMs, action, answer, begunAt);
+  reset(call: Call, key: string): Promise<void> {
+    return this.#single(
+      call,
+      "reset",
+      "reset circuit",
+      (demand) => this.#table.reset(key, demand),
+    );
   }
 
-  // What follows is rare, and each call differs: nothing to share.
-
-  readMany(keys: readonly string[]): Promise<Circuit[]> {
-    return this.#alone("read circuits", this.#readAll(keys));
+  list(call: Call, options: ResolvedListOptions): Promise<Circuit[]> {
+    return this.#single(
+      call,
+      "list",
+      "list circuits",
+      (demand) => this.#table.list(options, demand),
+    );
   }
 
-  async #readAll(keys: readonly string[]): Promise<Circuit[]> {
+  async readMany(call: Call, keys: readonly string[]): Promise<Circuit[]> {
     const found: Circuit[] = [];
     for (let i = 0; i < keys.length; i += KEYS) {
-      found.push(...await this.#table.read(keys.slice(i, i + KEYS)));
+      const some = keys.slice(i, i + KEYS);
+      found.push(
+        ...await this.#single(
+          call,
+          "read",
+          "read circuits",
+          (demand) => this.#table.read(some, demand),
+          some.length,
+        ),
+      );
     }
     return found;
   }
 
-  settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
-    return this.#alone("settle probe", this.#table.settle(key, to, round));
+  history(call: Call): Promise<Histories> {
+    return this.#single(
+      call,
+      "history",
+      "read changes",
+      (demand) => this.#table.history(demand),
+    );
   }
 
-  force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
-    return this.#alone("force circuit", this.#table.force(key, force));
-  }
-
-  reset(key: string): Promise<void> {
-    return this.#alone("reset circuit", this.#table.reset([key]));
-  }
-
-  list(options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#alone("list circuits", this.#table.list(options));
-  }
-
-  /**
-   * Reads the whole table in the background. That it takes too long says nothing about the calls that
-   * somebody waits for, and must not begin an outage.
-   */
-  async history(): Promise<Histories> {
-    try {
-      const histories = await withDeadline(this.#timeoutMs, "read changes", this.#table.history());
-      this.#onOutcome(undefined);
-      return histories;
-    } catch (error) {
-      if (!isStoreTimeoutError(error)) this.#onOutcome(error);
-      throw error;
-    }
-  }
-
-  async prune(idleMs: number, limit: number, isElected: boolean): Promise<number> {
-    const begunAt = performance.now();
-    const end = begunAt + this.#timeoutMs;
+  async prune(call: Call, { idleMs, limit, isElected }: PruneRequest): Promise<number> {
     let removed = 0;
+    // Half of the time is kept for a batch that takes longer than the ones before.
+    const lastBeginning = call.beganAt + (call.dueAt - call.beganAt) / 2;
     while (removed < limit) {
-      const left = Math.min(limit - removed, KEYS);
-      const batch = await this.#alone(
+      const request = { idleMs, limit: Math.min(limit - removed, KEYS), isElected };
+      const batch = await this.#single(
+        call,
+        "prune",
         "prune circuits",
-        this.#table.prune(idleMs, left, isElected),
-        begunAt,
+        (demand) => this.#table.prune(request, demand),
       );
       removed += batch;
-      // Half of the time is kept for a batch that takes longer than the ones before.
-      if (batch < left || performance.now() > end - this.#timeoutMs / 2) break;
+      if (batch < request.limit || performance.now() > lastBeginning) break;
     }
     return removed;
   }
 
-  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
+  async refresh(
+    call: Call,
+    keys: readonly string[],
+    deferred: readonly Deferred[],
+  ): Promise<Refreshed[]> {
     const { length } = keys;
     const found: Refreshed[] = [];
-    const begunAt = performance.now();
     // As a rule one statement: many instances that each send a few add up on the server.
     for (let i = 0; i === 0 || i < length + deferred.length; i += REFRESHED_KEYS) {
       const end = i + REFRESHED_KEYS;
-      const part = this.#table.refresh(
-        keys.slice(i, end),
-        deferred.slice(Math.max(0, i - length), Math.max(0, end - length)),
+      const read = keys.slice(i, end);
+      const counted = deferred.slice(Math.max(0, i - length), Math.max(0, end - length));
+      found.push(
+        ...await this.#single(
+          call,
+          "refresh",
+          "refresh circuits",
+          (demand) => this.#table.refresh(read, counted, demand),
+          read.length + counted.length,
+        ),
       );
-      found.push(...await this.#alone("refresh circuits", part, begunAt));
     }
-    if (this.#maxCircuits !== undefined && deferred.length > 0) {
-      const tallies = deferred.map(({ key, successes }) => ({ key, failures: 0, successes }));
-      this.#watchGrowth(tallies, found, this.#maxCircuits);
-    }
+    this.#trimmer?.onRecorded(
+      deferred.map(({ key, successes }) => ({ key, failures: 0, successes })),
+      found,
+    );
     return found;
   }
 
-  check(): Promise<void> {
-    return withDeadline(this.#timeoutMs, "check database", this.#table.check());
+  async #recordAndTrim(
+    trimmer: TableTrimmer,
+    tallies: readonly Tally[],
+    demand: Demand,
+  ): Promise<Circuit[]> {
+    const circuits = await this.#table.record(tallies, demand);
+    trimmer.onRecorded(tallies, circuits);
+    return circuits;
   }
 
-  async #alone<Answer>(
+  /** Runs a statement of its own for one call. */
+  async #single<Result>(
+    call: Call,
+    kind: StatementKind,
     action: string,
-    work: Promise<Answer>,
-    begunAt: number = performance.now(),
-  ): Promise<Answer> {
+    send: (demand: Demand) => Promise<Result>,
+    keys = 1,
+  ): Promise<Result> {
+    const { deadlines, onStatement } = this.#options;
+    const sentAt = performance.now();
+    const demand = { sentAt, isAwaited: true, refusal: undefined as Error | undefined };
+    const report = (rows: number, error?: unknown) =>
+      onStatement({ kind, keys, rows, ms: performance.now() - sentAt, error });
     try {
-      const answer = await withDeadline(this.#timeoutMs, action, work, begunAt);
-      this.#onOutcome(undefined);
-      return answer;
-    } catch (error) {
-      this.#onOutcome(error, begunAt);
+      const result = await deadlines.race(call, action, send(demand));
+      report(Array.isArray(result) ? result.length : typeof result === "number" ? result : 1);
+      return result;
+    } catch (reason) {
+      const error = demand.refusal ?? reason;
+      report(0, error);
       throw error;
+    } finally {
+      demand.isAwaited = false;
     }
   }
+}
+
+function fromDatabase<Found extends Circuit | undefined>(circuit: Found): Answer<Found> {
+  return { circuit, source: "database" };
 }
 
 /** A counter as it was before the last calls were counted; one that is full was full before. */

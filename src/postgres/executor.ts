@@ -1,94 +1,135 @@
-import { describe } from "../describe.ts";
 import type { PostgresClient } from "../types.ts";
 import type { TableName } from "./identifier.ts";
+import { isConnectionLost } from "./lost_connection.ts";
+import { readOnlyError } from "./codec.ts";
+import { rowsOf } from "./client_contract.ts";
 import { sqlStateOf } from "./sql_state.ts";
+import type { Row, Statement } from "./statements/context.ts";
 import { storeError } from "./store_error.ts";
 
-/** A row as a driver returns it. */
-export type Row = Record<string, unknown>;
+/**
+ * What the server answers when it has certainly done nothing, so that sending the statement again
+ * counts nothing twice.
+ */
+const NOT_EXECUTED: readonly (string | undefined)[] = [
+  "40001", // serialization_failure
+  "40P01", // deadlock_detected
+  "26000", // invalid_sql_statement_name: a pooler or DISCARD ALL dropped the prepared statement
+];
 
-// The server rolled the statement back whole, so sending it again counts nothing twice.
-const ROLLED_BACK: readonly (string | undefined)[] = ["40001", "40P01"];
+/** read_only_sql_transaction: not executed either, but another session may take it. */
+const READ_ONLY = "25006";
+
 const MAX_PAUSE_MS = 50;
 
-/** Throws a TypeError unless the value can be a {@linkcode PostgresClient}. */
-export function assertClient(action: string, client: unknown): asserts client is PostgresClient {
-  const given = client as Partial<Record<string, unknown>> | null | undefined;
-  if (typeof given?.query === "function") return;
-  let hint = "pass a pg.Pool, a PGlite or the result of an adapter such as fromPostgresJs(sql)";
-  if (typeof given?.unsafe === "function") {
-    hint = "this looks like postgres.js or Bun SQL, pass fromPostgresJs(sql) or fromBunSql(sql)";
-  } else if (typeof given?.queryObject === "function" || looksLikeDenoPool(given)) {
-    hint = "this looks like Deno Postgres, pass fromDenoPostgres(poolOrClient)";
-  }
-  throw new TypeError(
-    `Cannot ${action}: "client" must have a query(text, params) method, received ${
-      describe(client)
-    }: ${hint}`,
-  );
+/** What a statement is sent for. */
+export interface Demand {
+  /** When it was first sent, on the clock of `performance.now()`. */
+  readonly sentAt: number;
+  /** Whether anything still waits for it. */
+  readonly isAwaited: boolean;
+  /**
+   * Why it is sent again, where its session took no writes. It is the error at the deadline: that no
+   * answer came in time would hide it.
+   */
+  refusal: Error | undefined;
 }
 
-function looksLikeDenoPool(given: Record<string, unknown> | null | undefined): boolean {
-  return typeof given?.connect === "function" && "available" in given;
-}
+type StatementText = Pick<Statement<never, unknown>, "action" | "text" | "isRead">;
 
-/** What a statement is run with. */
+/** What statements are run with. */
 export interface Execution {
-  client: PostgresClient;
-  table: TableName;
-  /** For how long somebody can be waiting for it, in milliseconds. */
-  timeoutMs: number;
+  readonly client: PostgresClient;
+  readonly table: TableName;
+  /** Called for each session that took no writes. */
+  readonly onReadOnly: () => void;
+  /** Whether the process was held up since a moment of `performance.now()`. */
+  readonly wasHeldUpSince: (moment: number) => boolean;
 }
 
 /**
- * Runs one statement and hands its rows on. A statement that the server rolled back for another
- * transaction's sake is sent again after a random pause, as long as somebody can be waiting for it;
- * every other error is reported, because a statement whose fate is unknown must not count twice.
+ * Runs one statement and decodes its rows.
+ *
+ * It sends a statement again, after a random pause and as long as it is awaited, when the server has
+ * certainly done nothing: it rolled the statement back, or its session takes no writes. It also
+ * sends a read again when its connection was lost. It reports every other error, because a
+ * statement whose fate is unknown must not count twice.
  */
 export function execute<Result>(
   execution: Execution,
-  action: string,
-  text: string,
-  params: unknown[],
-  receive: (rows: Row[]) => Result,
+  statement: StatementText,
+  params: (string | null)[],
+  demand: Demand,
+  decode: (rows: Row[]) => Result,
 ): Promise<Result> {
-  const begunAt = performance.now();
-  return send(execution.client, text, params).then(
-    ({ rows }) => receive(rows),
-    async (error) => receive(await insist(execution, action, text, params, begunAt, error)),
+  return send(execution.client, statement.text, params, decode).catch((error) =>
+    retry(execution, statement, params, demand, decode, error)
   );
 }
 
-async function insist(
-  { client, table, timeoutMs }: Execution,
-  action: string,
+/** What a client threw instead of rejecting: nothing was sent. */
+class Thrown {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+function send<Result>(
+  client: PostgresClient,
   text: string,
-  params: unknown[],
-  begunAt: number,
-  error: unknown,
-): Promise<Row[]> {
-  let reason = error;
+  params: (string | null)[],
+  decode: (rows: Row[]) => Result,
+): Promise<Result> {
+  try {
+    return Promise.resolve(client.query(text, params)).then((result) => decode(rowsOf(result)));
+  } catch (error) {
+    return Promise.reject(new Thrown(error));
+  }
+}
+
+async function retry<Result>(
+  execution: Execution,
+  statement: StatementText,
+  params: (string | null)[],
+  demand: Demand,
+  decode: (rows: Row[]) => Result,
+  firstError: unknown,
+): Promise<Result> {
+  let error = firstError;
+  let beganAt = demand.sentAt;
   for (let attempt = 1;; attempt++) {
-    const isLate = performance.now() >= begunAt + timeoutMs;
-    if (isLate || !ROLLED_BACK.includes(sqlStateOf(reason))) {
-      throw storeError(reason, table, action);
+    const isThrown = error instanceof Thrown;
+    if (isThrown) error = (error as Thrown).error;
+    const isReadOnly = sqlStateOf(error) === READ_ONLY;
+    if (isReadOnly) execution.onReadOnly();
+    demand.refusal = isReadOnly ? readOnlyError(error) : undefined;
+    const isRetried = demand.isAwaited && mayRetry(execution, statement, error, beganAt);
+    if (isRetried) await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE_MS));
+    // Asked again: its deadline can be over meanwhile.
+    if (!isRetried || !demand.isAwaited) {
+      throw storeError(demand.refusal ?? error, execution.table, statement.action, isThrown);
     }
-    await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE_MS));
+    beganAt = performance.now();
     try {
-      return (await client.query(text, params)).rows;
+      return await send(execution.client, statement.text, params, decode);
     } catch (again) {
-      reason = again;
+      error = again;
     }
   }
 }
 
-/** A client that throws instead of rejecting is taken as one that rejects. */
-function send(client: PostgresClient, text: string, params: unknown[]) {
-  try {
-    return client.query(text, params);
-  } catch (error) {
-    return Promise.reject(error);
-  }
+function mayRetry(
+  { wasHeldUpSince }: Execution,
+  { isRead = false }: StatementText,
+  error: unknown,
+  beganAt: number,
+): boolean {
+  const sqlState = sqlStateOf(error);
+  if (sqlState === READ_ONLY || NOT_EXECUTED.includes(sqlState)) return true;
+  if (!isRead) return false;
+  return isConnectionLost(error) || sqlState === undefined && wasHeldUpSince(beganAt);
 }
 
 function pause(ms: number): Promise<void> {

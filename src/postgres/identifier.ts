@@ -6,14 +6,28 @@ export interface TableName {
   readonly quoted: string;
   /** The quoted form as an SQL string literal, for `to_regclass` and the like. */
   readonly literal: string;
+  /** The name for messages: quoted where each part is a plain word, otherwise its length. */
+  readonly shown: string;
+  /** The parts that no message shows. */
+  readonly hidden: readonly string[];
 }
 
 /** PostgreSQL silently cuts longer identifiers, which would make two names one table. */
 const MAX_IDENTIFIER_BYTES = 63;
 
+const DEFAULT_TABLE = "stoma_circuit_breakers";
+
+/** A name of letters and digits, which is no connection string and no password with signs in it. */
+const PLAIN = /^[A-Za-z_][A-Za-z0-9_$]*$/;
+
+/** A URL, `user:password@host`, or the `keyword=value` pairs of libpq. */
+const CONNECTION_STRING =
+  /:\/\/|:[^\s@]*@|\b(?:host|hostaddr|port|user|dbname|database|(?:ssl)?password|passfile|sslmode|service)\s*=/i;
+
 /**
  * Parses a table name: `table` or `schema.table`, taken literally and in its case. A part that
- * holds a dot stands in double quotes, with a double quote inside doubled, as in SQL.
+ * holds a dot stands in double quotes, with a double quote inside doubled, as in SQL. A name that looks
+ * like a connection string is refused: that is a mistake, and its password would become a table's name.
  */
 export function parseTableName(action: string, name: unknown): TableName {
   if (typeof name !== "string") {
@@ -23,6 +37,9 @@ export function parseTableName(action: string, name: unknown): TableName {
   }
   const invalid = (reason: string) =>
     new RangeError(`Cannot ${action}: "table" ${reason}, received ${describe(name)}`);
+  if (CONNECTION_STRING.test(name)) {
+    throw invalid("must be the name of a table, not a connection string: pass that to the driver");
+  }
   const parts = splitName(name);
   if (parts === undefined) throw invalid("has a quoted part that does not end in a quote");
   for (const part of parts) {
@@ -37,7 +54,27 @@ export function parseTableName(action: string, name: unknown): TableName {
     throw invalid('must be a table or schema.table (quote a name with dots: "a.b")');
   }
   const quoted = parts.map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
-  return { quoted, literal: quoteLiteral(quoted) };
+  const hidden = parts.filter((part) => !PLAIN.test(part));
+  const shown = hidden.length === 0 ? quoted : `(a name of ${name.length} characters)`;
+  return { quoted, literal: quoteLiteral(quoted), shown, hidden };
+}
+
+/** The name of a store's table, which a caller can give as an argument, as an option, or as both. */
+export function oneTableName(
+  action: string,
+  argument: string | undefined,
+  option: string | undefined,
+): TableName {
+  if (argument === undefined) {
+    return parseTableName(action, option === undefined ? DEFAULT_TABLE : option);
+  }
+  const name = parseTableName(action, argument);
+  if (option === undefined) return name;
+  if (name.quoted === parseTableName(action, option).quoted) return name;
+  throw new TypeError(
+    `Cannot ${action}: "table" must be the same as argument and as option, ` +
+      `received ${describe(argument)} and ${describe(option)}`,
+  );
 }
 
 /** Splits at dots outside of quotes; `undefined` for a quoted part that does not end well. */

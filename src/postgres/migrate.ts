@@ -1,13 +1,14 @@
 import { SchemaError } from "../errors.ts";
+import { messageOf } from "../foreign_message.ts";
 import type { PostgresClient } from "../types.ts";
-import { assertClient } from "./executor.ts";
+import { assertClient } from "./client_contract.ts";
 import { parseTableName } from "./identifier.ts";
 import { FOREIGN_TABLE, migrationStatement, NEWER_SCHEMA, SCHEMA_VERSION } from "./schema.ts";
 import { sqlStateOf } from "./sql_state.ts";
 import { storeError } from "./store_error.ts";
 
-// Another migration got there first in spite of the lock (a transaction isolation above read
-// committed sees the catalogue as it was before it waited): trying again finds its work done.
+// Another migration ended first in spite of the lock: a transaction isolation above read committed
+// sees the catalogue as it was before it waited. The next attempt finds the work done.
 const LOST_RACE: readonly (string | undefined)[] = [
   "23505", // unique_violation, in the catalogue
   "40001", // serialization_failure
@@ -21,12 +22,12 @@ const LOST_RACE: readonly (string | undefined)[] = [
 const MAX_ATTEMPTS = 10;
 
 /**
- * Creates the table, or upgrades an existing one in place, keeping its rows: the table of Stoma's
- * own Postgres store, or one of an earlier release. Safe to call at every start and from any number
- * of instances at once, atomic, and without effect when the table is up to date.
+ * Creates the table, or upgrades an existing one and keeps its rows: the table of Stoma's own
+ * Postgres store, or one of an earlier release. It is atomic, and does nothing when the table is up
+ * to date. Call it at every start of every instance: any number of them may run it at once.
  *
- * It needs the right to create the table, or to alter it. At run time the store needs only SELECT,
- * INSERT, UPDATE and DELETE on it.
+ * The role must be allowed to create the table, or to alter it. At run time the store needs only
+ * SELECT, INSERT, UPDATE and DELETE on the table, and USAGE on its schema.
  *
  * @param client Where to create it.
  * @param table A table name, `table` or `schema.table`; the schema must exist.
@@ -64,21 +65,21 @@ export async function migrate(
       const sqlState = sqlStateOf(cause);
       if (sqlState === NEWER_SCHEMA) {
         throw new SchemaError(
-          `Cannot migrate: the table ${name.quoted} is of a newer release (${
-            (cause as Error).message
+          `Cannot migrate: the table ${name.shown} is of a newer release (${
+            messageOf(cause)
           }), this one knows schema ${SCHEMA_VERSION}: upgrade this package`,
           { cause, sqlState },
         );
       }
       if (sqlState === FOREIGN_TABLE) {
         throw new SchemaError(
-          `Cannot migrate: the table ${name.quoted} exists and is not a circuit breaker table, use another name`,
+          `Cannot migrate: the table ${name.shown} exists and is not a circuit breaker table, use another name`,
           { cause, sqlState },
         );
       }
       if (sqlState === "3F000") {
         throw new SchemaError(
-          `Cannot migrate: the schema of ${name.quoted} does not exist, create it first`,
+          `Cannot migrate: the schema of ${name.shown} does not exist, create it first`,
           { cause, sqlState },
         );
       }

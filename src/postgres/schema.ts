@@ -1,8 +1,12 @@
+import { COUNTING_COLUMNS } from "../rules/counting.ts";
+import { FORCING_COLUMNS } from "../rules/forcing.ts";
+import { MOVING_COLUMNS } from "../rules/moving.ts";
+import { PROBING_COLUMNS } from "../rules/probing.ts";
 import { changeTriggers } from "./change_triggers.ts";
 import type { TableName } from "./identifier.ts";
 import { parseTableName, quoteLiteral } from "./identifier.ts";
 
-/** The schema this release makes and knows. */
+/** The version of the schema that this release makes. */
 export const SCHEMA_VERSION = 2;
 
 /** SQLSTATE that the migration raises for a schema newer than {@linkcode SCHEMA_VERSION}. */
@@ -11,8 +15,11 @@ export const NEWER_SCHEMA = "CB001";
 /** SQLSTATE that the migration raises for a table that is not a circuit breaker table. */
 export const FOREIGN_TABLE = "CB002";
 
+/** The remark on the table, up to the number of its schema. */
+export const SCHEMA_REMARK = "@circuit-breaker/postgres schema ";
+
 /** Columns the original table has too. */
-const ORIGINAL_COLUMNS = [
+export const ORIGINAL_COLUMNS: readonly string[] = [
   "key",
   "state",
   "failure_count",
@@ -22,23 +29,19 @@ const ORIGINAL_COLUMNS = [
 ];
 
 /** Columns added to the original's, all with defaults so that its rows stay valid. */
-const ADDED_COLUMNS = [
-  "version bigint not null default 0",
-  "probe_count integer not null default 0",
-  "probe_expires_at bigint not null default 0",
+export const ADDED_COLUMNS: readonly string[] = [
+  ...MOVING_COLUMNS,
+  ...PROBING_COLUMNS,
   "updated_at bigint not null default 0",
-  "recent_failures bigint[] not null default '{}'",
-  "forced_state text",
-  "forced_at bigint",
-  "forced_until bigint",
-  "forced_reason text",
+  ...COUNTING_COLUMNS,
+  ...FORCING_COLUMNS,
   "changes bigint[] not null default '{}'",
 ];
 
 /**
- * Half of every page is left free, so that an update of a hot circuit finds room on its own page
- * (HOT: the index is not touched, and the page cleans itself). Vacuum starts after a fixed number
- * of dead rows instead of a share of the table, and does not pause.
+ * Half of every page stays free, so that the new version of an updated row fits on the same page (a
+ * HOT update: the server does not touch the index, and can clean the page without vacuum). Vacuum
+ * starts after a fixed number of dead rows instead of a share of the table, and does not pause.
  */
 const STORAGE = [
   "fillfactor = 50",
@@ -50,9 +53,9 @@ const STORAGE = [
 ];
 
 /**
- * The schema as one SQL statement, the very one that `migrate` runs, for people whose DBA applies
- * it. It creates the table or upgrades an existing one in place, keeping its rows, and does nothing
- * to a table that is up to date; it refuses a schema newer than it knows.
+ * Returns the schema as the one SQL statement that `migrate` runs, for a DBA who applies it. The
+ * statement creates the table, or upgrades an existing one and keeps its rows. It does nothing to a
+ * table that is up to date. It refuses a schema that is newer than this release.
  *
  * @param table A table name, `table` or `schema.table`; the schema must exist.
  * @default {"stoma_circuit_breakers"}
@@ -72,7 +75,7 @@ export function schemaSql(table = "stoma_circuit_breakers"): string {
   return migrationStatement(parseTableName("write schema", table));
 }
 
-/** The migration as one statement: atomic through any client, whatever its pool does. */
+/** The migration as one statement, which is atomic through any client and pool. */
 export function migrationStatement(table: TableName): string {
   const body = migrationBody(table);
   let tag = "$migration$";
@@ -82,7 +85,7 @@ export function migrationStatement(table: TableName): string {
 
 function migrationBody(table: TableName): string {
   const { quoted, literal } = table;
-  const marker = "@circuit-breaker/postgres schema ";
+  const marker = SCHEMA_REMARK;
   return `declare
   found_version integer;
   remark text;

@@ -3,16 +3,17 @@
 const SQL_STATE = /^[0-9CFHPX][0-9A-Z]{4}$/;
 
 /**
- * The SQLSTATE in a driver's error: `code` in most drivers, `fields.code` in Deno Postgres, `errno`
- * in Bun, whose `code` is its own. `undefined` where the server answered nothing.
+ * The SQLSTATE in an error: `code` in most drivers, `fields.code` in Deno Postgres, `errno` in Bun,
+ * whose `code` is its own, and `sqlState` in our own errors. `undefined` where the server answered
+ * nothing.
  */
 export function sqlStateOf(error: unknown, depth = 0): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;
-  const { code, errno, fields, cause } = error as Record<string, unknown>;
+  const { code, errno, fields, sqlState, cause } = error as Record<string, unknown>;
   const nested = typeof fields === "object" && fields !== null
     ? (fields as Record<string, unknown>).code
     : undefined;
-  for (const candidate of [code, nested, errno]) {
+  for (const candidate of [code, nested, errno, sqlState]) {
     if (typeof candidate === "string" && SQL_STATE.test(candidate)) return candidate;
   }
   // Bounded, because causes can form a circle.

@@ -1,4 +1,3 @@
-import { describe } from "../describe.ts";
 import {
   CircuitBreakerStoreError,
   isCircuitBreakerStoreError,
@@ -6,16 +5,19 @@ import {
   StoreTimeoutError,
   StoreUnavailableError,
 } from "../errors.ts";
+import { messageOf } from "../foreign_message.ts";
+import { SEND_AS_IT_IS } from "./client_contract.ts";
+import { isMisuse } from "./driver_failure.ts";
 import type { TableName } from "./identifier.ts";
 import { sqlStateOf } from "./sql_state.ts";
 
-/** What the server says when it gave up on a statement: it may be slow, it is there. */
+/** The codes of a server that gave up on a statement: it may be slow, but it answers. */
 const TIMEOUTS: readonly string[] = [
   "55P03", // lock_not_available: lock_timeout
   "57014", // query_canceled: statement_timeout, or an operator
 ];
 
-/** What says that the server cannot serve anybody for now; classes by their first two characters. */
+/** The codes of a server that can serve no client for now; classes by their first two characters. */
 const UNAVAILABLE: readonly string[] = [
   "08", // connection exception
   "28", // invalid authorization: no connection can be made
@@ -30,36 +32,39 @@ const UNAVAILABLE: readonly string[] = [
   "57P05", // idle_session_timeout
 ];
 
-/** A driver's error as one of ours, with what to do about it where that is known. */
+/**
+ * A driver's error as one of ours, with what to do about it where that is known. `isThrown` says that
+ * the client threw it instead of rejecting.
+ */
 export function storeError(
   cause: unknown,
   table: TableName,
   action: string,
+  isThrown = false,
 ): CircuitBreakerStoreError {
   if (isCircuitBreakerStoreError(cause)) return cause;
   const sqlState = sqlStateOf(cause);
   const options = { cause, sqlState };
-  const message = `Cannot ${action}: ${cause instanceof Error ? cause.message : describe(cause)}`;
+  const message = `Cannot ${action}: ${messageOf(cause, table.hidden)}`;
   switch (sqlState) {
     case undefined:
-      // The server answered nothing: a connection that failed, unless the driver was misused.
-      return cause instanceof TypeError || cause instanceof RangeError
-        ? new CircuitBreakerStoreError(message, options)
+      return isMisuse(cause, isThrown)
+        ? new CircuitBreakerStoreError(`${message}: ${SEND_AS_IT_IS}`, options)
         : new StoreUnavailableError(message, options);
     case "42P01": // undefined_table
     case "3F000": // invalid_schema_name
       return new SchemaError(
-        `Cannot ${action}: the table ${table.quoted} does not exist, run migrate(client, table) first`,
+        `Cannot ${action}: the table ${table.shown} does not exist, run migrate(client, table) first`,
         options,
       );
     case "42703": // undefined_column
       return new SchemaError(
-        `${message}: the table ${table.quoted} is outdated, run migrate(client, table)`,
+        `${message}: the table ${table.shown} is outdated, run migrate(client, table)`,
         options,
       );
     case "42501": // insufficient_privilege
       return new CircuitBreakerStoreError(
-        `${message}, grant select, insert, update, delete on ${table.quoted} to the role`,
+        `${message}: grant select, insert, update, delete on the table ${table.shown} to the role`,
         options,
       );
   }

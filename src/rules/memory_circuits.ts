@@ -1,238 +1,224 @@
-import {
-  ABSENT_CIRCUIT,
-  type Circuit,
-  type Circuits,
-  type ClaimResult,
-  type Deferred,
-  type Refreshed,
-  type Round,
-} from "./circuit.ts";
-import type { Force } from "../options/force.ts";
-import { forcedAt, isCounted, isRoundDue, vacantProbes } from "./probing.ts";
+import { ABSENT_CIRCUIT, type Circuit, type Round } from "../circuit.ts";
+import { keepLast } from "../keep_last.ts";
 import { compareKeys } from "../key.ts";
+import type { Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitRules } from "../options/store_options.ts";
-import { type CircuitState, MAX_COUNT } from "../types.ts";
-import { keepLast } from "../keep_last.ts";
+import type { Admin, Answer, Calls, ClaimAnswer, PruneRequest, Source } from "../ports.ts";
+import type { Call } from "../time/call.ts";
+import type { CircuitState } from "../types.ts";
+import { addCount, countFailures, rememberFailures } from "./counting.ts";
+import { effectiveState, forcedAt } from "./forcing.ts";
+import { isCurrentRound, isZeroed, judgeMove } from "./moving.ts";
+import { isRoundDue, leaseAfterMove, vacantProbes } from "./probing.ts";
+import { isTripDue } from "./tripping.ts";
 
-interface Kept extends Omit<Circuit, "key" | "readAt"> {
+interface StoredCircuit extends Omit<Circuit, "readAt"> {
   /** When anything was last recorded, moved or forced. */
   updatedAt: number;
-  /** When failures were recorded, where only those of a window count. */
   recentFailures: number[];
 }
 
-/** What a map of circuits begins with, and where it ends. */
+/** What a map of circuits begins with, and how many it holds. */
 export interface MemoryBounds {
-  /** Circuits as they are known from elsewhere: taken over when they are first used. */
+  /** Circuits that another store knows. A circuit is taken over when it is first used. */
   known: ReadonlyMap<string, Circuit>;
   /** How many circuits are kept; the one whose first use is longest ago goes first. */
   capacity: number;
 }
 
-/** Circuits in a map: what the statements on the table are held to. */
-export class MemoryCircuits implements Circuits {
-  readonly #kept = new Map<string, Kept>();
+/** Circuits in a map, by the same rules as the statements on the table. */
+export class MemoryCircuits implements Calls, Admin {
+  readonly #stored = new Map<string, StoredCircuit>();
   readonly #rules: CircuitRules;
   readonly #now: () => number;
+  readonly #source: Source;
   readonly #bounds: MemoryBounds | undefined;
 
-  constructor(rules: CircuitRules, now: () => number, bounds?: MemoryBounds) {
+  constructor(rules: CircuitRules, now: () => number, source: Source, bounds?: MemoryBounds) {
     this.#rules = rules;
     this.#bounds = bounds;
+    this.#source = source;
     this.#now = () => Math.floor(now());
   }
 
   // deno-lint-ignore require-await
-  async read(key: string): Promise<Circuit | undefined> {
-    const kept = this.#find(key);
-    return kept && this.#shown(key, kept);
+  async read(_call: Call, key: string): Promise<Answer> {
+    return this.#answer(this.#find(key));
   }
 
   // deno-lint-ignore require-await
-  async readMany(keys: readonly string[]): Promise<Circuit[]> {
-    return keys.flatMap((key) => {
-      const kept = this.#find(key);
-      return kept === undefined ? [] : [this.#shown(key, kept)];
-    });
+  async recordSuccess(_call: Call, key: string): Promise<Answer<Circuit>> {
+    const stored = this.#findOrAdd(key);
+    stored.successCount = addCount(stored.successCount, 1);
+    stored.updatedAt = this.#now();
+    return this.#answerFound(stored);
   }
 
   // deno-lint-ignore require-await
-  async recordSuccess(key: string): Promise<Circuit> {
-    const kept = this.#keep(key);
-    kept.successCount = Math.min(kept.successCount + 1, MAX_COUNT);
-    kept.updatedAt = this.#now();
-    return this.#shown(key, kept);
+  async recordFailure(_call: Call, key: string): Promise<Answer<Circuit>> {
+    const stored = this.#findOrAdd(key);
+    const now = this.#now();
+    stored.failureCount = addCount(stored.failureCount, 1);
+    stored.recentFailures = rememberFailures(stored.recentFailures, 1, now, this.#rules);
+    stored.lastFailureTime = stored.updatedAt = now;
+    return this.#answerFound(stored);
   }
 
   // deno-lint-ignore require-await
-  async recordFailure(key: string): Promise<Circuit> {
-    const kept = this.#keep(key);
-    kept.failureCount = Math.min(kept.failureCount + 1, MAX_COUNT);
-    kept.lastFailureTime = kept.updatedAt = this.#now();
-    if (this.#rules.failureWindowMs !== undefined) {
-      const capacity = Math.max(this.#rules.failureThreshold ?? 1, 1000);
-      kept.recentFailures = [...this.#inWindow(kept), kept.lastFailureTime]
-        .sort((a, b) => b - a).slice(0, capacity);
-    }
-    return this.#shown(key, kept);
+  async transition(_call: Call, key: string, to: CircuitState): Promise<Answer> {
+    const found = this.#find(key);
+    if (to === "closed" && found === undefined) return this.#answer(undefined);
+    const stored = found ?? this.#add(key);
+    const now = this.#now();
+    const move = judgeMove(stored, to, now, this.#rules);
+    if (move.moves) this.#move(stored, to, now);
+    else if (move.zeroesFailures || move.zeroesSuccesses) zeroCounters(stored, to, now);
+    return this.#answer(stored);
   }
 
   // deno-lint-ignore require-await
-  async transition(key: string, to: CircuitState): Promise<Circuit | undefined> {
-    if (to === "closed" && this.#find(key) === undefined) return undefined;
-    const kept = this.#keep(key);
-    const isStraggler = this.#rules.probing !== undefined && to === "open" &&
-      kept.state !== "closed";
-    if (kept.state !== to && !isStraggler && !this.#isForced(kept)) this.#move(kept, to);
-    return this.#shown(key, kept);
-  }
-
-  // deno-lint-ignore require-await
-  async claim(key: string): Promise<ClaimResult | undefined> {
-    const kept = this.#find(key);
-    if (kept === undefined) return undefined;
+  async claim(_call: Call, key: string): Promise<ClaimAnswer> {
+    const stored = this.#find(key);
+    if (stored === undefined) return { ...this.#answer(stored), isAdmitted: false };
     const now = this.#now();
     const probing = this.#rules.probing!;
-    const isAdmitted = !this.#isForced(kept) && vacantProbes(kept, now, probing) > 0;
+    const isAdmitted = forcedAt(stored.forced, now) === undefined &&
+      vacantProbes(stored, now, probing) > 0;
     if (isAdmitted) {
-      if (isRoundDue(kept, now, probing)) this.#move(kept, "half-open");
-      else kept.probeCount++;
-      kept.probeExpiresAt = now + probing.probeTimeoutMs;
-      kept.updatedAt = now;
+      if (isRoundDue(stored, now, probing)) this.#move(stored, "half-open", now);
+      else stored.probeCount++;
+      stored.probeExpiresAt = now + probing.probeTimeoutMs;
+      stored.updatedAt = now;
     }
-    return { circuit: this.#shown(key, kept), isAdmitted };
+    return { ...this.#answer(stored), isAdmitted };
   }
 
   // deno-lint-ignore require-await
-  async settle(key: string, to: CircuitState, round: Round): Promise<Circuit | undefined> {
-    const kept = this.#find(key);
-    if (kept === undefined) return undefined;
-    const isCurrent = kept.state === "half-open" && kept.version === round.version &&
-      kept.lastStateChange === round.lastStateChange;
-    const isDueToOpen = to === "open" && kept.state === "closed" &&
-      this.#countOf(kept) >= (this.#rules.failureThreshold ?? Infinity);
-    if ((isCurrent || isDueToOpen) && !this.#isForced(kept)) this.#move(kept, to);
-    return this.#shown(key, kept);
-  }
-
-  // deno-lint-ignore require-await
-  async force(key: string, force: Force | undefined): Promise<Circuit | undefined> {
-    if (force === undefined && this.#find(key) === undefined) return undefined;
-    const kept = this.#keep(key);
+  async settle(_call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
+    const stored = this.#find(key);
+    if (stored === undefined) return this.#answer(undefined);
     const now = this.#now();
-    if (force !== undefined || this.#isForced(kept)) {
-      kept.version++;
-      kept.updatedAt = now;
+    const applies = isCurrentRound({ ...stored, readAt: now }, round) ||
+      to === "open" && isTripDue(stored, now, this.#rules);
+    if (applies && forcedAt(stored.forced, now) === undefined) this.#move(stored, to, now);
+    return this.#answer(stored);
+  }
+
+  // deno-lint-ignore require-await
+  async force(_call: Call, key: string, force: Force | undefined): Promise<Answer> {
+    const found = this.#find(key);
+    if (force === undefined && found === undefined) return this.#answer(undefined);
+    const stored = found ?? this.#add(key);
+    const now = this.#now();
+    if (force !== undefined || forcedAt(stored.forced, now) !== undefined) {
+      stored.version++;
+      stored.updatedAt = now;
     }
-    kept.forced = force && {
+    stored.forced = force && {
       state: force.state,
       at: now,
       until: force.forMs === undefined ? undefined : now + force.forMs,
       reason: force.reason,
     };
-    return this.#shown(key, kept);
+    return this.#answer(stored);
   }
 
   // deno-lint-ignore require-await
-  async reset(key: string): Promise<void> {
-    this.#kept.delete(key);
+  async reset(_call: Call, key: string): Promise<void> {
+    this.#stored.delete(key);
   }
 
   // deno-lint-ignore require-await
-  async list({ state, after, limit }: ResolvedListOptions): Promise<Circuit[]> {
-    return Array.from(this.#kept, ([key, kept]) => this.#shown(key, kept))
-      .filter((each) =>
-        state === undefined || (forcedAt(each.forced, each.readAt)?.state ?? each.state) === state
-      )
+  async readMany(_call: Call, keys: readonly string[]): Promise<Circuit[]> {
+    return keys.flatMap((key) => {
+      const stored = this.#find(key);
+      return stored === undefined ? [] : [this.#shown(stored)];
+    });
+  }
+
+  // deno-lint-ignore require-await
+  async list(_call: Call, { state, after, limit }: ResolvedListOptions): Promise<Circuit[]> {
+    return Array.from(this.#stored.values(), (stored) => this.#shown(stored))
+      .filter((each) => state === undefined || effectiveState(each, each.readAt) === state)
       .filter((each) => after === undefined || compareKeys(each.key, after) > 0)
       .sort((a, b) => compareKeys(a.key, b.key))
       .slice(0, limit);
   }
 
   // deno-lint-ignore require-await
-  async prune(idleMs: number, limit: number): Promise<number> {
-    const since = this.#now() - idleMs;
-    const idle = Array.from(this.#kept).filter(([, kept]) =>
-      kept.state === "closed" && !this.#isForced(kept) && kept.updatedAt < since
+  async prune(_call: Call, { idleMs, limit }: PruneRequest): Promise<number> {
+    const now = this.#now();
+    const idle = Array.from(this.#stored.values()).filter((stored) =>
+      stored.state === "closed" && forcedAt(stored.forced, now) === undefined &&
+      stored.updatedAt < now - idleMs
     ).slice(0, limit);
-    for (const [key] of idle) this.#kept.delete(key);
+    for (const { key } of idle) this.#stored.delete(key);
     return idle.length;
   }
 
-  async refresh(keys: readonly string[], deferred: readonly Deferred[]): Promise<Refreshed[]> {
-    for (const { key, successes, version } of deferred) {
-      const isNew = this.#find(key) === undefined;
-      const kept = this.#keep(key);
-      if (isNew) kept.version = version;
-      if (!isCounted(version, this.#shown(key, kept))) continue;
-      kept.successCount = Math.min(kept.successCount + successes, MAX_COUNT);
-      kept.updatedAt = this.#now();
-    }
-    const counted = new Set(deferred.map(({ key }) => key));
-    const circuits = await this.readMany([...keys, ...counted]);
-    return circuits.map((circuit) => ({ ...circuit, isCounted: counted.has(circuit.key) }));
+  /** Forgets all circuits. */
+  clear(): void {
+    this.#stored.clear();
   }
 
-  async check(): Promise<void> {}
-
-  #find(key: string): Kept | undefined {
-    const kept = this.#kept.get(key);
-    if (kept !== undefined) return kept;
+  #find(key: string): StoredCircuit | undefined {
+    const stored = this.#stored.get(key);
+    if (stored !== undefined) return stored;
     const known = this.#bounds?.known.get(key);
     if (known === undefined) return undefined;
-    // Of a window, only the count is known elsewhere: as if all had failed at the last failure.
+    // Only the count of a window is known, not its times: each counts as if at the last failure.
     const failures = this.#rules.failureWindowMs === undefined ? 0 : known.failureCount;
-    return this.#add(key, {
+    return this.#keep({
       ...known,
       recentFailures: Array.from({ length: failures }, () => known.lastFailureTime),
       updatedAt: this.#now(),
     });
   }
 
-  #keep(key: string): Kept {
-    return this.#find(key) ??
-      this.#add(key, { ...ABSENT_CIRCUIT, recentFailures: [], updatedAt: 0 });
+  #findOrAdd(key: string): StoredCircuit {
+    return this.#find(key) ?? this.#add(key);
   }
 
-  #add(key: string, kept: Kept): Kept {
-    keepLast(this.#kept, key, kept, this.#bounds?.capacity ?? Infinity);
-    return kept;
+  #add(key: string): StoredCircuit {
+    return this.#keep({ ...ABSENT_CIRCUIT, key, recentFailures: [], updatedAt: 0 });
   }
 
-  /** A real change of state, or a new round of probes. */
-  #move(kept: Kept, to: CircuitState): void {
-    const now = this.#now();
-    kept.state = to;
-    kept.lastStateChange = kept.updatedAt = now;
-    kept.version++;
-    if (to !== "open") kept.successCount = 0;
-    if (to === "closed") {
-      kept.failureCount = 0;
-      kept.recentFailures = [];
-    }
-    const { probing } = this.#rules;
-    const isRound = to === "half-open" && probing !== undefined;
-    kept.probeCount = isRound ? 1 : 0;
-    kept.probeExpiresAt = isRound ? now + probing.probeTimeoutMs : 0;
+  #keep(stored: StoredCircuit): StoredCircuit {
+    keepLast(this.#stored, stored.key, stored, this.#bounds?.capacity ?? Infinity);
+    return stored;
   }
 
-  #isForced(kept: Kept): boolean {
-    return forcedAt(kept.forced, this.#now()) !== undefined;
+  /** A change of state, or a new round of probes. */
+  #move(stored: StoredCircuit, to: CircuitState, now: number): void {
+    stored.state = to;
+    stored.lastStateChange = now;
+    stored.version++;
+    zeroCounters(stored, to, now);
+    Object.assign(stored, leaseAfterMove(to, now, this.#rules.probing));
   }
 
-  #inWindow(kept: Kept): number[] {
-    const now = this.#now();
-    return kept.recentFailures.filter((at) => Math.abs(now - at) < this.#rules.failureWindowMs!);
+  #answer(stored: StoredCircuit | undefined): Answer {
+    return stored === undefined
+      ? { circuit: undefined, source: this.#source }
+      : this.#answerFound(stored);
   }
 
-  #countOf(kept: Kept): number {
-    return this.#rules.failureWindowMs === undefined
-      ? kept.failureCount
-      : this.#inWindow(kept).length;
+  #answerFound(stored: StoredCircuit): Answer<Circuit> {
+    return { circuit: this.#shown(stored), source: this.#source };
   }
 
-  #shown(key: string, kept: Kept): Circuit {
-    return { ...kept, key, failureCount: this.#countOf(kept), readAt: this.#now() };
+  /** A copy, so that callers cannot change the stored circuit. */
+  #shown(stored: StoredCircuit): Circuit {
+    const readAt = this.#now();
+    return { ...stored, failureCount: countFailures(stored, readAt, this.#rules), readAt };
   }
+}
+
+function zeroCounters(stored: StoredCircuit, to: CircuitState, now: number): void {
+  stored.updatedAt = now;
+  if (isZeroed("successes", to)) stored.successCount = 0;
+  if (!isZeroed("failures", to)) return;
+  stored.failureCount = 0;
+  stored.recentFailures = [];
 }

@@ -2,6 +2,6 @@
 export interface CallerClock {
   /** Its time, in epoch milliseconds. */
   now(): number;
-  /** A moment of the clock that decides as the caller's clock shows it; 0, never, stays 0. */
+  /** Converts a moment of the clock that decides into the caller's clock. 0, never, stays 0. */
   toCaller(time: number): number;
 }

@@ -1,11 +1,16 @@
 /**
- * Where the database's clock stands against the caller's.
+ * The difference between the caller's clock and the database's.
  *
- * The database decides when things happen; the caller compares with its own `Date.now()`. Every
- * statement returns the server's time, and from (sent, server, received) the true offset, caller
- * minus server, lies in `[sent - server, received - server]`. One offset is kept, starting at 0,
- * and moved only when a sample proves it wrong: equal clocks never jitter, and two reads of an
- * unchanged circuit return equal numbers.
+ * The database decides when things happen, and the caller compares with its own `Date.now()`. Every
+ * statement returns the server's time. The true offset, caller minus server, then lies in
+ * `[sent - server, received - server]`.
+ *
+ * State: one offset, which is 0 at first.
+ * - A sample whose interval contains the offset: the offset stays. So it does not change where the
+ *   clocks are equal, and two reads of an unchanged circuit return equal numbers.
+ * - A sample whose interval does not contain it: the offset moves to the nearer end of the
+ *   interval.
+ * - A sample during which the caller's clock stepped back: the offset stays.
  */
 export class ClockOffset {
   #offset = 0;
@@ -15,9 +20,9 @@ export class ClockOffset {
     return this.#offset;
   }
 
-  /** Learns from one statement. All three are epoch milliseconds, each by its own clock. */
+  /** Takes the sample of one statement. All three are epoch milliseconds, each by its own clock. */
   observe(sent: number, server: number, received: number): void {
-    // The caller's clock stepped back under way: the interval says nothing.
+    // The caller's clock stepped back meanwhile: the interval is meaningless.
     if (received < sent) return;
     const lowest = sent - server;
     const highest = received - server;
@@ -25,7 +30,7 @@ export class ClockOffset {
     else if (this.#offset > highest) this.#offset = highest;
   }
 
-  /** A moment of the server's clock as the caller's clock shows it; 0, never, stays 0. */
+  /** Converts a moment of the server's clock into the caller's clock. 0, never, stays 0. */
   toCaller(server: number): number {
     return server === 0 ? 0 : server + this.#offset;
   }

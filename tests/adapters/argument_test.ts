@@ -13,7 +13,11 @@ type Adapter = (driver: never, options?: never) => unknown;
 
 const ADAPTERS: [prefix: string, adapter: Adapter][] = [
   ["Cannot wrap postgres.js: expected the sql function that postgres(url) returns", fromPostgresJs],
-  ["Cannot wrap Deno Postgres: expected a Pool or a Client of @db/postgres", fromDenoPostgres],
+  [
+    "Cannot wrap Deno Postgres: expected a function that makes a Pool, a Pool or a Client of " +
+    "@db/postgres",
+    fromDenoPostgres,
+  ],
   ["Cannot wrap node-postgres: expected a Pool or a Client of pg", fromNodePostgres],
   ["Cannot wrap PGlite: expected a PGlite", fromPglite],
   ["Cannot wrap Bun.SQL: expected a SQL of Bun for PostgreSQL", fromBunSql],
@@ -34,7 +38,7 @@ Deno.test("adapters say what to pass instead of something that is no driver", ()
   const received: [unknown, string][] = [
     [undefined, "undefined"],
     [null, "null"],
-    ["postgres://user:password@localhost/app", "a string"],
+    ["postgres://user:password@localhost/app", "a string of 38 characters"],
     [5432, "a number"],
     [{}, "an object"],
     [Object.create(null), "an object"],
@@ -71,8 +75,14 @@ Deno.test("adapters name the adapter of the driver that they were given by mista
 });
 
 Deno.test('adapters take only a boolean for "prepare"', () => {
-  for (const prepare of [0, 1, "false", null]) {
-    const received = `"prepare" must be a boolean, received ${JSON.stringify(prepare)}`;
+  const wrong: [unknown, string][] = [
+    [0, "0"],
+    [1, "1"],
+    ["false", "a string of 5 characters"],
+    [null, "null"],
+  ];
+  for (const [prepare, description] of wrong) {
+    const received = `"prepare" must be a boolean, received ${description}`;
     assertEquals(
       messageFor(fromPostgresJs, sql, { prepare }),
       `Cannot wrap postgres.js: ${received}`,
@@ -84,4 +94,40 @@ Deno.test('adapters take only a boolean for "prepare"', () => {
   }
   assert(fromPostgresJs(sql, { prepare: undefined }));
   assert(fromNodePostgres(pool, { prepare: undefined }));
+});
+
+Deno.test("adapters refuse a misspelt option, and ignore what is not theirs", () => {
+  for (
+    const [driver, adapter, given] of [
+      ["postgres.js", fromPostgresJs, sql],
+      ["node-postgres", fromNodePostgres, pool],
+    ] as [string, Adapter, unknown][]
+  ) {
+    assertEquals(
+      messageFor(adapter, given, { prepar: false }),
+      `Cannot wrap ${driver}: "prepare" must be spelt exactly so, ` +
+        "received a similar name of 6 characters",
+    );
+    assertEquals(
+      messageFor(adapter, given, null),
+      `Cannot wrap ${driver}: "options" must be a plain object, received null`,
+    );
+    assert(adapter(given as never, { table: "circuits", max: 4 } as never));
+  }
+});
+
+Deno.test("adapters show nothing that an object says of itself", () => {
+  const secret = "postgres://user:hunter2@localhost/app";
+  const liars = [
+    { constructor: { name: secret } },
+    { [Symbol.toStringTag]: secret },
+    { unsafe() {}, options: { adapter: secret } },
+    Object.create({ constructor: { name: secret } }),
+  ];
+  for (const [, adapter] of ADAPTERS) {
+    for (const liar of liars) {
+      const message = messageFor(adapter, liar);
+      assert(!message.includes("hunter2"), message);
+    }
+  }
 });

@@ -149,7 +149,7 @@ export function adapterContract(runner: TestRunner, adapter: AdapterUnderTest): 
     ]);
   });
 
-  test("statements that write return what they are told to", async (client) => {
+  test("statements that write return what their returning clause names", async (client) => {
     const table = tableName();
     await client.query(`create table ${table} (n int primary key)`);
     const insert = `insert into ${table} (n) values ($1::int)`;

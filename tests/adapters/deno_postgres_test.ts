@@ -49,6 +49,37 @@ Deno.test({
   },
 });
 
+Deno.test({
+  name: `fromDenoPostgres keeps the contract on a factory of the driver's pools${IGNORED}`,
+  ignore: !REACHABLE,
+  async fn(t) {
+    const { Pool } = await import(DRIVER);
+    await using database = await createDatabase();
+    await contractSteps(t, {
+      name: "Deno Postgres factory",
+      prepares: false,
+      reconnects: true,
+      open(max) {
+        const client = fromDenoPostgres(() => new Pool(database.url, max, true));
+        return Promise.resolve({ client, [Symbol.asyncDispose]: () => client.end() });
+      },
+    });
+  },
+});
+
+Deno.test("fromDenoPostgres keeps the contract on a factory of the shape of pools", async (t) => {
+  await using database = await createDatabase();
+  await contractSteps(t, {
+    name: "Deno Postgres factory shape",
+    prepares: false,
+    reconnects: true,
+    open(max) {
+      const client = fromDenoPostgres(() => new PoolShape(database.url, max));
+      return Promise.resolve({ client, [Symbol.asyncDispose]: () => client.end() });
+    },
+  });
+});
+
 Deno.test("fromDenoPostgres keeps the contract on the shape of a pool", async (t) => {
   await using database = await createDatabase();
   await contractSteps(t, {

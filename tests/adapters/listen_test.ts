@@ -137,11 +137,11 @@ Deno.test("fromPostgresJs leaves alone who listens to the same sql without it", 
     received.push(payload);
     onReceived();
   }, () => void listening++);
-  const arrival = () => new Promise<void>((resolve) => onReceived = resolve);
+  const nextReceived = () => new Promise<void>((resolve) => onReceived = resolve);
 
   const own = [await Inbox.open(client, "users"), await Inbox.open(client, "own")];
   for (const inbox of own) await inbox.unlisten();
-  const first = arrival();
+  const first = nextReceived();
   await send(client, "users", "one");
   await first;
 
@@ -150,7 +150,7 @@ Deno.test("fromPostgresJs leaves alone who listens to the same sql without it", 
   await lost.lost();
   await until(() => listening === 2);
   const again = await Inbox.open(client, "own");
-  const second = arrival();
+  const second = nextReceived();
   await send(client, "users", "two");
   await second;
   await again.unlisten();

@@ -11,7 +11,7 @@ import { until } from "../support/until.ts";
 /** A driver that can listen. */
 export interface ListeningUnderTest {
   readonly name: string;
-  /** Opens the driver on one connection to a database in which nobody else listens. */
+  /** Opens the driver on one connection to a database in which no other connection listens. */
   open(): Promise<{ readonly client: PostgresClient } & AsyncDisposable>;
 }
 
@@ -26,7 +26,7 @@ export function listeningContract(runner: TestRunner, driver: ListeningUnderTest
       await body(opened.client);
     });
 
-  test("what is sent arrives in order, and nothing from other channels", async (client) => {
+  test("what is sent is received in order, and nothing from other channels", async (client) => {
     const inbox = await Inbox.open(client, "news");
     await send(client, "others", "not for us");
     for (let n = 0; n < 50; n++) await send(client, "news", `payload ${n}`);
@@ -128,7 +128,7 @@ export function listeningContract(runner: TestRunner, driver: ListeningUnderTest
   });
 }
 
-/** A subscription, and what arrived. */
+/** A subscription, and what it received. */
 export class Inbox {
   readonly payloads: string[] = [];
   /** Whether its connection was reported as lost. */
@@ -150,11 +150,11 @@ export class Inbox {
     return inbox;
   }
 
-  /** Resolves as soon as a payload has arrived. */
+  /** Resolves as soon as a payload has been received. */
   async received(payload: string): Promise<void> {
     if (this.payloads.includes(payload)) return;
-    const arrival = new Promise<void>((resolve) => this.#waiting.push({ payload, resolve }));
-    await soon(`"${payload}"`, arrival);
+    const reception = new Promise<void>((resolve) => this.#waiting.push({ payload, resolve }));
+    await soon(`"${payload}"`, reception);
   }
 
   /** Resolves as soon as the loss is known. */
@@ -172,14 +172,14 @@ export async function send(client: PostgresClient, channel: string, text: string
   await client.query("select pg_notify($1::text, $2::text) is null as sent", [channel, text]);
 }
 
-/** Terminates the connections on which somebody listens in this database. */
+/** Terminates the connections that listen in this database. */
 export async function endListeners(client: PostgresClient): Promise<void> {
   for (const pid of await listenerPids(client)) {
     await client.query("select pg_terminate_backend($1::int)", [pid]);
   }
 }
 
-/** The server's processes for connections on which somebody listens in this database. */
+/** The server's processes for connections that listen in this database. */
 export async function listenerPids(client: PostgresClient): Promise<number[]> {
   const { rows } = await client.query(
     `select pid from pg_stat_activity

@@ -17,7 +17,7 @@ for (const prepare of [true, false]) {
   });
 }
 
-Deno.test("fromPostgresJs prepares nothing where postgres() was told not to", async () => {
+Deno.test("fromPostgresJs prepares nothing where an option of postgres() forbids it", async () => {
   await using database = await createDatabase();
   await using sql = connect(database.url, { prepare: false });
   const client = fromPostgresJs(sql);

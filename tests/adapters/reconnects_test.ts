@@ -1,7 +1,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import postgres from "postgres";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
-import { capRetries, type ConnectionOptions, keepTypes } from "../../src/adapters/reconnects.ts";
+import {
+  boundReconnects,
+  type ConnectionOptions,
+  keepTypes,
+} from "../../src/adapters/reconnects.ts";
 import { connect, createDatabase } from "../support/database.ts";
 
 /** The options that the driver itself reads. */
@@ -9,7 +13,7 @@ function optionsOf(sql: postgres.Sql): ConnectionOptions {
   return sql.options as unknown as ConnectionOptions;
 }
 
-Deno.test("fromPostgresJs keeps the driver's waits short while nothing listens, whoever asks", async () => {
+Deno.test("fromPostgresJs keeps the driver's waits short while nothing listens, for every caller", async () => {
   const sql = postgres("postgres://127.0.0.1:1/nothing", { max: 1 });
   const client = fromPostgresJs(sql);
   const start = performance.now();
@@ -56,10 +60,11 @@ Deno.test("keepTypes leaves types alone that are not known yet", () => {
   assertEquals(options.fetch_types, true);
 });
 
-Deno.test("capRetries bounds what is there and what comes, and may be asked twice", () => {
+Deno.test("boundReconnects bounds what is there and what comes, and may be asked twice", () => {
   const shared = { retries: 9 };
-  capRetries({ shared });
-  capRetries({ shared });
+  const options = { shared };
+  boundReconnects(options);
+  boundReconnects(options);
   assertEquals(shared.retries, 2);
   shared.retries = 0;
   shared.retries++;

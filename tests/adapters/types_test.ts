@@ -16,6 +16,9 @@ export function fit(pool: Pool, client: Client, lent: PoolClient, inside: Transa
   fromDenoPostgres(client);
   fromDenoPostgres(lent);
   fromDenoPostgres(inside);
+  fromDenoPostgres(() => new Pool("postgres://localhost/app", 4, true)).end();
+  // @ts-expect-error A function that makes clients.
+  fromDenoPostgres(() => client);
   // @ts-expect-error The driver's types are known, not any.
   pool.noSuchMethod();
   // @ts-expect-error Deno Postgres has no query: it needs the adapter.

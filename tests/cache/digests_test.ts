@@ -3,7 +3,7 @@ import { keyDigest } from "../../src/key.ts";
 import { Digests } from "../../src/cache/digests.ts";
 import { until } from "../support/until.ts";
 
-/** What runs instead of `crypto.subtle.digest` while something else does. */
+/** What runs instead of `crypto.subtle.digest` during a piece of work. */
 type Replacement = (digest: () => Promise<ArrayBuffer>) => Promise<ArrayBuffer>;
 
 async function replaceDigest(replacement: Replacement, work: () => Promise<void>): Promise<void> {
@@ -20,7 +20,7 @@ async function replaceDigest(replacement: Replacement, work: () => Promise<void>
   }
 }
 
-Deno.test("a circuit in use is found by its digest, and not when it is out of use", async () => {
+Deno.test("Digests finds a circuit by its digest, and only while it is in use", async () => {
   const digests = new Digests();
   const digest = await keyDigest("a");
   digests.add("a");
@@ -32,7 +32,7 @@ Deno.test("a circuit in use is found by its digest, and not when it is out of us
   await until(() => digests.keyOf(digest) === "a");
 });
 
-Deno.test("a circuit that goes and comes back while its digest is computed is in use", async () => {
+Deno.test("Digests keeps a circuit that is dropped and added again while its digest is computed", async () => {
   const digests = new Digests();
   const digest = await keyDigest("a");
   digests.add("a");
@@ -48,7 +48,7 @@ Deno.test("a circuit that goes and comes back while its digest is computed is in
   assertEquals(digests.size, 2);
 });
 
-Deno.test("a flood of circuits is digested a few at a time, and only those still in use", async () => {
+Deno.test("Digests computes a few digests at a time in a flood, and only for circuits still in use", async () => {
   const digests = new Digests();
   const last = await keyDigest("99999");
   let [total, underWay, most] = [0, 0, 0];
@@ -69,7 +69,7 @@ Deno.test("a flood of circuits is digested a few at a time, and only those still
   assert(most <= 16, `${most} at once`);
 });
 
-Deno.test("a digest that cannot be computed harms no other", async () => {
+Deno.test("Digests computes all others when one digest fails", async () => {
   const digests = new Digests();
   const digest = await keyDigest("b");
   let failures = 0;

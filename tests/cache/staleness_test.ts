@@ -1,4 +1,4 @@
-/** Bounded staleness on a real server: what it costs, what it never does, and what it survives. */
+/** Bounded staleness on a real server: its cost, its promises, and the faults that it survives. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import {
@@ -53,7 +53,7 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-Deno.test("a busy circuit costs one statement per interval, which counts its successes too", async () => {
+Deno.test("maxStalenessMs makes a busy circuit cost one statement per interval, successes included", async () => {
   await using site = await openSite();
   const maxStalenessMs = 200;
   const { store, link } = site.open({ maxStalenessMs });
@@ -77,7 +77,7 @@ Deno.test("a busy circuit costs one statement per interval, which counts its suc
   assertEquals(Number((await site.row("api"))!.success_count), requests);
 });
 
-Deno.test("an open circuit refuses from memory until it is due, and so does whoever lost the claim", async () => {
+Deno.test("maxStalenessMs refuses from memory until a circuit is due, also after a claim was lost", async () => {
   await using site = await openSite();
   const rules = { resetTimeoutMs: 600, probeTimeoutMs: 1500, maxStalenessMs: 10_000 };
   const one = site.open(rules);
@@ -102,7 +102,7 @@ Deno.test("an open circuit refuses from memory until it is due, and so does whoe
   assertEquals((await one.store.getState("api")).state, "closed");
 });
 
-Deno.test("failures, transitions, forces and resets are in the database before they resolve", async () => {
+Deno.test("maxStalenessMs resolves failures, transitions, forces and resets once the database has them", async () => {
   await using site = await openSite();
   const { store } = site.open({ maxStalenessMs: 60_000 });
   await store.getState("api");
@@ -120,7 +120,7 @@ Deno.test("failures, transitions, forces and resets are in the database before t
   assertEquals((await store.getState("api")).state, "closed");
 });
 
-Deno.test("an outage does not make an answer older than the bound: then onOutage rules", async () => {
+Deno.test("maxStalenessMs bounds answers in an outage too: beyond it onOutage decides", async () => {
   await using site = await openSite();
   let now = 1_800_000_000_000;
   const options = { maxStalenessMs: 1000, now: () => now };
@@ -173,29 +173,28 @@ Deno.test("an outage does not make an answer older than the bound: then onOutage
   assertEquals(Number((await site.row("api"))!.success_count), 1);
 });
 
-Deno.test("what one instance moves, another sees within the bound", async () => {
+Deno.test("maxStalenessMs bounds when an instance sees a change of another", async () => {
   await using site = await openSite();
   const maxStalenessMs = 150;
   const one = site.open({ maxStalenessMs });
   const other = site.open({ maxStalenessMs });
-  for (let turn = 0; turn < 10; turn++) {
-    const state = turn % 2 === 0 ? "open" : "closed";
+  for (let round = 0; round < 10; round++) {
+    const state = round % 2 === 0 ? "open" : "closed";
     await other.store.getState("api");
-    await pause(turn * 7);
+    await pause(round * 7);
     await one.store.transition("api", state);
     const moved = performance.now();
     let asked = moved;
-    let seen: string;
-    do {
-      asked = performance.now();
-      seen = (await other.store.getState("api")).state;
+    while ((await other.store.getState("api")).state !== state) {
+      // When it was asked, because the answer itself may come late on a busy machine.
+      assert(asked - moved <= maxStalenessMs, `not seen by a call after ${asked - moved} ms`);
       await pause(1);
-    } while (seen !== state && performance.now() - moved < 5000);
-    assert(asked - moved <= maxStalenessMs + 30, `seen after ${asked - moved} ms`);
+      asked = performance.now();
+    }
   }
 });
 
-Deno.test("close counts what waits, and calls that come later are served", async () => {
+Deno.test("close counts waiting successes, and serves later calls", async () => {
   await using site = await openSite();
   const { store, link } = site.open({ maxStalenessMs: 60_000 });
   await store.getState("api");
@@ -223,7 +222,7 @@ Deno.test("close counts what waits, and calls that come later are served", async
   assert(link.sent.length > 0);
 });
 
-Deno.test("circuits that nobody uses any more are not asked for", async () => {
+Deno.test("maxStalenessMs refreshes no circuit that is out of use", async () => {
   await using site = await openSite();
   const { store, link } = site.open({ maxStalenessMs: 50 });
   await Promise.all(Array.from({ length: 20 }, (_, index) => store.getState(`${index}`)));
@@ -249,7 +248,7 @@ for (
     link.delayMs = 350;
     const { length } = link.sent;
     while (link.sent.length === length) await pause(1);
-    // Past the bound, and the refresh is on its way for most of the deadline.
+    // The answer is past the bound, and the refresh is in flight for most of the deadline.
     await pause(50);
     const start = performance.now();
     await assertRejects(() => call(store), StoreTimeoutError);
@@ -259,7 +258,26 @@ for (
   });
 }
 
-Deno.test("successes that the server refused wait for the next time", async () => {
+Deno.test("close has one deadline, also where it waits for successes that are being counted", async () => {
+  await using site = await openSite();
+  const timeoutMs = 400;
+  const { store, link } = site.open({ maxStalenessMs: 60_000, timeoutMs });
+  await store.getState("api");
+  await store.recordSuccess("api");
+  link.delayMs = 350;
+  const { length } = link.sent;
+  const pruning = store.prune({ idleMs: 1e12 }).catch(() => {});
+  while (link.sent.length === length) await pause(1);
+  await store.recordSuccess("api");
+  const start = performance.now();
+  await assertRejects(() => store.close(), StoreTimeoutError, "Cannot close store");
+  const took = performance.now() - start;
+  assert(took < timeoutMs + 100, `took ${took} ms`);
+  link.delayMs = 0;
+  await pruning;
+});
+
+Deno.test("recordSuccess keeps successes that the server refused for the next statement", async () => {
   await using site = await openSite();
   const { store } = site.open({ maxStalenessMs: 60_000 });
   await store.getState("api");
@@ -271,7 +289,7 @@ Deno.test("successes that the server refused wait for the next time", async () =
   assertEquals(Number((await site.row("api"))!.success_count), 1);
 });
 
-Deno.test("a process with circuits in use ends by itself", async () => {
+Deno.test("maxStalenessMs lets a process with circuits in use end by itself", async () => {
   await using site = await openSite();
   const program = `
     import postgres from "postgres";
@@ -295,7 +313,7 @@ Deno.test("a process with circuits in use ends by itself", async () => {
 });
 
 for (const [name, open] of Object.entries({ openPostgresJs, openNodePostgres })) {
-  Deno.test(`${name}: what is announced is seen at once, also after the listener was lost`, async () => {
+  Deno.test(`listen on ${name} shows changes at once, also after the listener was lost`, async () => {
     await using site = await openSite();
     await using driver = await open(site.url, { max: 2 });
     await using one = new PostgresCircuitBreakerStore(site.client, TABLE);
@@ -315,7 +333,7 @@ for (const [name, open] of Object.entries({ openPostgresJs, openNodePostgres }))
       }
     };
     await other.getState("api");
-    for (let turn = 0; turn < 3; turn++) {
+    for (let round = 0; round < 3; round++) {
       while (!await isListening()) await pause(5);
       await one.transition("api", "open");
       await sees("open");
@@ -325,7 +343,7 @@ for (const [name, open] of Object.entries({ openPostgresJs, openNodePostgres }))
       await sees("open");
       await one.reset("api");
       await sees("closed");
-      // What happens while nobody listens is found out when somebody does again.
+      // Changes that no instance listened for are found when one listens again.
       await site.raw`select pg_terminate_backend(pid) from pg_stat_activity
         where datname = current_database() and query like 'listen %'`;
       await one.transition("api", "open");
@@ -336,7 +354,7 @@ for (const [name, open] of Object.entries({ openPostgresJs, openNodePostgres }))
   });
 }
 
-Deno.test("a notification carries a digest and a version, and recording sends none", async () => {
+Deno.test("listen gets notifications with a digest and a version, and none for recording", async () => {
   await using site = await openSite();
   await using driver = await openPostgresJs(site.url, { max: 1 });
   const heard: string[] = [];
@@ -364,7 +382,7 @@ Deno.test("a notification carries a digest and a version, and recording sends no
   await unlisten();
 });
 
-Deno.test("instances that count the same circuits do not wait for each other, and lose nothing", async () => {
+Deno.test("maxStalenessMs lets instances count the same circuits without waiting or loss", async () => {
   await using site = await openSite();
   const keys = Array.from({ length: 300 }, (_, index) => `circuit ${index}`);
   const stores = Array.from(

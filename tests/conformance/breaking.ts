@@ -12,7 +12,7 @@ import {
 } from "./session.ts";
 
 export const RESET = 30_000;
-/** Differs from `RESET`, so that no test takes one for the other. */
+/** Differs from `RESET`, so that no test confuses the two. */
 export const LEASE = 12_000;
 export const KEY = "api";
 
@@ -46,7 +46,7 @@ export async function report(
   return await store.transition(key, result === "success" ? "closed" : "open");
 }
 
-/** Is admitted as the probe of a round that must be due. */
+/** Claims the probe of a round that must be due. */
 export async function probe(store: ConformanceStore, key: string = KEY): Promise<void> {
   assertEquals((await store.getState(key)).state, "half-open");
 }
@@ -71,7 +71,7 @@ export async function ask(
   return answer;
 }
 
-/** That a request is refused, for so many more seconds. */
+/** Asserts that a request is refused, for this many more seconds. */
 export async function assertRefused(
   { store, clock }: Pick<Configured, "store" | "clock">,
   seconds: number,
@@ -82,7 +82,7 @@ export async function assertRefused(
   assertEquals(verdictOf(snapshot, clock.at, RESET), { kind: "refuse", retryAfter: seconds });
 }
 
-/** What everyone sees of a circuit, and its row where there is one to look at. */
+/** The snapshot of a circuit as all instances see it, and its row where the backend has one. */
 export async function lookAt(
   { store, row }: Configured,
   key: string = KEY,
@@ -90,7 +90,7 @@ export async function lookAt(
   return { snapshot: await store.peek(key), row: await row(key) };
 }
 
-/** That what is done moves nothing but counters: neither state, nor times, nor the round. */
+/** Asserts that an action changes only counters: neither state, nor times, nor the round. */
 export async function assertMovesNothing(
   configured: Configured,
   action: () => Promise<unknown>,
@@ -106,13 +106,13 @@ export async function assertMovesNothing(
   assertEquals(await essence(), before);
 }
 
-/** That the circuit took so many versions, where there is a row to see it. */
+/** Asserts the circuit's version, where the backend has a row. */
 export async function assertVersion({ row }: Configured, version: number): Promise<void> {
   const found = await row(KEY);
   if (found !== undefined) assertEquals(found.version, version);
 }
 
-/** That the circuit is in a state that everyone sees. */
+/** Asserts the circuit's state as all instances see it. */
 export async function assertState(
   { store }: Pick<Configured, "store">,
   state: CircuitState,

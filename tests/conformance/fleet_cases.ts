@@ -106,7 +106,7 @@ export function fleetTests({ fleet }: Suite): void {
     }
   }
 
-  fleet("a slow probe still counts while nobody else probes", BREAKER, async (f) => {
+  fleet("a slow probe still counts while no other instance probes", BREAKER, async (f) => {
     const other = f.another();
     await tripUntilDue(f);
     await probe(f.store);
@@ -180,13 +180,17 @@ export function fleetTests({ fleet }: Suite): void {
     assertEquals((await f.another().getState(KEY)).state, "closed");
   });
 
-  fleet("a row made without these options is taken over", { failureThreshold: 3 }, async (f) => {
-    const stores = [f.another(BREAKER), f.another(BREAKER)];
-    await f.store.transition(KEY, "open");
-    f.clock.at += RESET;
-    await f.store.transition(KEY, "half-open");
-    assertEquals((await f.row(KEY))!.probeExpiresAt, 0);
-    assertEquals((await ask(stores, 5, f.clock.at)).probes, 1);
-    assertEquals((await f.row(KEY))!.probeExpiresAt, f.clock.at + LEASE);
-  });
+  fleet(
+    "a round made without these options gets a leased probe",
+    { failureThreshold: 3 },
+    async (f) => {
+      const stores = [f.another(BREAKER), f.another(BREAKER)];
+      await f.store.transition(KEY, "open");
+      f.clock.at += RESET;
+      await f.store.transition(KEY, "half-open");
+      assertEquals((await f.row(KEY))!.probeExpiresAt, 0);
+      assertEquals((await ask(stores, 5, f.clock.at)).probes, 1);
+      assertEquals((await f.row(KEY))!.probeExpiresAt, f.clock.at + LEASE);
+    },
+  );
 }

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { keysOf, pages } from "./list_cases.ts";
-import { FRESH, type Suite } from "./session.ts";
+import { failureOf, FRESH, type Suite } from "./session.ts";
 
 const TEN_KB = "/a/long/path".repeat(1000).slice(0, 10_000);
 
@@ -180,6 +180,37 @@ export function keyTests({ test, timed }: Suite): void {
     assertEquals((await store.peek([other, key]))[1]!.failureCount, 2);
     await store.reset(key);
     assertEquals(await store.list(), []);
+  });
+
+  for (const key of ["api", TEN_KB, "nul \0", "\ud800"]) {
+    test(`every method takes the listing of the circuit ${named(key)}`, async (store) => {
+      await store.recordFailure(key);
+      const [listing] = await store.list();
+      assert(listing !== undefined);
+      const { storedKey } = listing;
+      assertEquals((await store.getState(listing)).failureCount, 1);
+      assertEquals((await store.recordFailure({ storedKey })).failureCount, 2);
+      assertEquals((await store.recordSuccess(listing)).successCount, 1);
+      assertEquals((await store.transition(listing, "open")).state, "open");
+      assertEquals((await store.forceClosed(listing)).state, "closed");
+      assertEquals((await store.forceOpen({ storedKey })).state, "open");
+      await store.transition(key, "closed");
+      assertEquals((await store.release(listing)).state, "open");
+      assertEquals((await store.peek(listing)).failureCount, 2);
+      const both = await store.peek([listing, key, { storedKey }]);
+      assertEquals(both.map(({ failureCount }) => failureCount), [2, 2, 2]);
+      // All of it was about one circuit.
+      assertEquals((await store.list()).map((each) => each.storedKey), [storedKey]);
+      await store.reset(listing);
+      assertEquals(await store.list(), []);
+    });
+  }
+
+  test("a stored key that no row can have is refused", async (store) => {
+    for (const storedKey of ["nul \0", "\ud800", "x".repeat(3000), 7, undefined]) {
+      const error = await failureOf(() => store.getState({ storedKey } as { storedKey: string }));
+      assertEquals(error instanceof TypeError, true, String(error));
+    }
   });
 }
 

@@ -42,7 +42,7 @@ export function lifecycleTests({ test }: Suite): void {
   });
 
   for (const [ending, end] of Object.entries(ENDINGS)) {
-    test(`${ending} leaves the circuits alone and serves calls that still arrive`, async (store) => {
+    test(`${ending} leaves the circuits alone and serves later calls`, async (store) => {
       await store.recordFailure("api");
       await end(store);
       for (const [name, call] of Object.entries(CALLS)) {

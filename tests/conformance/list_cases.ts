@@ -14,8 +14,8 @@ export function listTests({ test, timed }: Suite): void {
     await store.recordSuccess("b");
     await store.transition("a", "open");
     assertEquals(await store.list(), [
-      { key: "a", ...snapshot({ state: "open", lastStateChange: 1000 }) },
-      { key: "b", ...snapshot({ successCount: 1 }) },
+      { key: "a", storedKey: "a", ...snapshot({ state: "open", lastStateChange: 1000 }) },
+      { key: "b", storedKey: "b", ...snapshot({ successCount: 1 }) },
     ]);
   });
 
@@ -50,7 +50,7 @@ export function listTests({ test, timed }: Suite): void {
     assertEquals(keysOf(await store.list({ after: "" })), ["a"]);
   });
 
-  test("list() returns 100 circuits unless told otherwise", async (store) => {
+  test("list() returns 100 circuits by default", async (store) => {
     await Promise.all(oneTo(101).map((index) => store.recordFailure(padded(index))));
     assertEquals((await store.list()).length, 100);
     assertEquals((await store.list({ limit: 101 })).length, 101);

@@ -12,6 +12,8 @@ type Wrong = [type: typeof TypeError | typeof RangeError, named: string, options
 
 const MILLISECONDS = ["resetTimeoutMs", "probeTimeoutMs", "failureWindowMs"];
 const COUNTS = ["halfOpenMax", "failureThreshold"];
+const FUNCTIONS = ["now", "onOutageChange", "onError"];
+const WORDS = ["onOutage", "durability"];
 /** What the others need, so that only the one in question is wrong. */
 const NEEDED = { resetTimeoutMs: 1000, failureThreshold: 3 };
 
@@ -31,9 +33,22 @@ const WRONG: Wrong[] = [
   ...COUNTS.flatMap((name) =>
     [1.5, 10_001].map((value): Wrong => [RangeError, name, { ...NEEDED, [name]: value }])
   ),
+  ...FUNCTIONS.flatMap((name) =>
+    [null, "log", 1, {}].map((value): Wrong => [TypeError, name, { [name]: value }])
+  ),
+  ...WORDS.flatMap((name) =>
+    [null, "", "THROW", "constructor", 1, ["throw"]].map((value): Wrong => [
+      TypeError,
+      name,
+      { [name]: value },
+    ])
+  ),
+  ...[null, 42, ["circuits"], {}].map((table): Wrong => [TypeError, "table", { table }]),
   [TypeError, "probeTimeoutMs", { probeTimeoutMs: 1000 }],
   [TypeError, "failureWindowMs", { failureWindowMs: 1000 }],
-  [TypeError, "resetTimeoutMS", { resetTimeoutMS: 1000 }],
+  [TypeError, "resetTimeoutMs", { resetTimeoutMS: 1000 }],
+  [TypeError, "failureThreshold", { failureTreshold: 5 }],
+  [TypeError, "halfOpenMax", { halfopenmax: 1 }],
 ];
 
 /** One object for the policy and the store. */
@@ -52,6 +67,9 @@ const SHARED: StoreOptions = {
 const RIGHT: StoreOptions[] = [
   {},
   SHARED,
+  { ...SHARED, openMessage: "down", timeout: 5, halfOpenMin: 1, key2: {} } as StoreOptions,
+  { onError: () => {}, onOutageChange: () => {}, onOutage: "local", durability: "relaxed" },
+  { resetTimeoutMS: undefined, now: undefined, onOutage: undefined } as StoreOptions,
   { resetTimeoutMs: undefined, halfOpenMax: undefined, failureWindowMs: undefined },
   { resetTimeoutMs: 0.5, probeTimeoutMs: 0.5, failureThreshold: 1, failureWindowMs: 60_000.5 },
   { resetTimeoutMs: 9e12, halfOpenMax: 10_000, failureThreshold: 10_000, failureWindowMs: 9e12 },

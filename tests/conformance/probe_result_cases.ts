@@ -1,4 +1,4 @@
-/** What the results of probes do, and transitions that are nobody's result. */
+/** The effects of probe results, and of transitions that are no probe's result. */
 
 import { assertEquals } from "@std/assert";
 import {
@@ -96,7 +96,7 @@ function resultTests({ configured }: Suite): void {
       for (const _ of oneTo(3)) await probe(c.store);
       await report(c.store, "success");
       for (const _ of oneTo(2)) await c.store.recordFailure(KEY);
-      // The third in all: the circuit is due to open, whoever says so.
+      // It is the third failure in all, so the circuit opens at any instance's report.
       assertEquals((await report(c.store, "failure")).state, "open");
       await assertVersion(c, 4);
     },

@@ -99,7 +99,11 @@ function admissionTests({ configured }: Suite): void {
     assertEquals([before.snapshot.state, before.snapshot.lastStateChange], ["open", 1000]);
     for (const _ of oneTo(3)) {
       assertEquals(await c.store.peek([KEY, KEY]), [before.snapshot, before.snapshot]);
-      assertEquals(await c.store.list({ state: "open" }), [{ key: KEY, ...before.snapshot }]);
+      assertEquals(await c.store.list({ state: "open" }), [{
+        key: KEY,
+        storedKey: KEY,
+        ...before.snapshot,
+      }]);
     }
     assertEquals(await lookAt(c), before);
     await probe(c.store);

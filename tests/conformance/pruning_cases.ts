@@ -76,7 +76,7 @@ export function pruningTests({ test, timed, configured }: Suite): void {
     [{ idleMs: NaN }, RangeError],
     [{ idleMs: 1, limit: 0 }, RangeError],
     [{ idleMs: 1, limit: 1.5 }, RangeError],
-    [{ idleMs: 1, state: "open" }, TypeError],
+    [{ idleMs: 1, limits: 1 }, TypeError],
   ];
   for (const [options, type] of wrong) {
     test(`prune(${JSON.stringify(options)}) is refused with a ${type.name}`, async (store) => {

@@ -29,7 +29,7 @@ export function readingTests({ test, timed }: Suite): void {
       await store.transition("a", "open");
       const a = snapshot({ state: "open", lastStateChange: 1000 });
       const b = snapshot({ failureCount: 1, lastFailureTime: 1000 });
-      assertEquals(await store.peek(["b", "nobody", "a", "b", "b", "a"]), [b, FRESH, a, b, b, a]);
+      assertEquals(await store.peek(["b", "unseen", "a", "b", "b", "a"]), [b, FRESH, a, b, b, a]);
     },
   );
 
@@ -87,7 +87,7 @@ export function readingTests({ test, timed }: Suite): void {
     }
     assertEquals(second, expected);
     assertEquals(await store.getState("api"), expected);
-    assertEquals(await store.list(), [{ key: "api", ...expected }]);
+    assertEquals(await store.list(), [{ key: "api", storedKey: "api", ...expected }]);
   });
 
   test("the snapshot of a circuit never seen is a copy too", async (store) => {

@@ -6,6 +6,7 @@
 import type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
+  CircuitKey,
   CircuitListing,
   CircuitState,
   ForceOptions,
@@ -16,12 +17,17 @@ import type {
 
 /** Everything that both the in-memory and the PostgreSQL store offer. */
 export interface ConformanceStore extends CircuitBreakerStore {
-  peek(key: string): Promise<CircuitBreakerSnapshot>;
-  peek(keys: readonly string[]): Promise<CircuitBreakerSnapshot[]>;
+  getState(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
+  recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
+  recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
+  transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot>;
+  reset(key: CircuitKey): Promise<void>;
+  peek(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
+  peek(keys: readonly CircuitKey[]): Promise<CircuitBreakerSnapshot[]>;
   list(options?: ListOptions): Promise<CircuitListing[]>;
-  forceOpen(key: string, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
-  forceClosed(key: string, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
-  release(key: string): Promise<CircuitBreakerSnapshot>;
+  forceOpen(key: CircuitKey, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
+  forceClosed(key: CircuitKey, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
+  release(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
   prune(options: PruneOptions): Promise<number>;
   destroy(): void;
   close(): Promise<void>;
@@ -75,13 +81,13 @@ export interface ManualClock {
 export interface Configured {
   readonly store: ConformanceStore;
   readonly clock: ManualClock;
-  /** The row of a circuit; `undefined` where there is none, or no way to look at it. */
+  /** The row of a circuit; `undefined` where there is none, or where the backend has no rows. */
   row(key: string): Promise<StoredCircuit | undefined>;
 }
 
 /** Several instances on one clock. */
 export interface Fleet extends Configured {
-  /** Another instance, with the same options unless told otherwise. */
+  /** Another instance, with the same options by default. */
   another(options?: StoreOptions): ConformanceStore;
 }
 
@@ -138,7 +144,7 @@ export function suiteOf(runner: TestRunner, backend: ConformanceBackend): Suite 
   };
 }
 
-/** The snapshot of a circuit that nobody has recorded anything for. */
+/** The snapshot of a circuit without any record. */
 export const FRESH: CircuitBreakerSnapshot = {
   state: "closed",
   failureCount: 0,

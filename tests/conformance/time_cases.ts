@@ -61,7 +61,7 @@ export function timeTests({ test, timed }: Suite): void {
       assertEquals(await store.getState("api"), expected);
       assertEquals(await store.peek(["api"]), [expected]);
     }
-    assertEquals(await store.list(), [{ key: "api", ...expected }]);
+    assertEquals(await store.list(), [{ key: "api", storedKey: "api", ...expected }]);
     const together = await Promise.all(oneTo(20).map(() => store.getState("api")));
     for (const each of together) assertEquals(each, expected);
   });

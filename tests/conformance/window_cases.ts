@@ -1,4 +1,4 @@
-/** failureWindowMs: only the failures of the last so many milliseconds count, wherever one looks. */
+/** failureWindowMs: only the failures of the last window count, in every kind of read. */
 
 import { assertEquals } from "@std/assert";
 import {
@@ -18,7 +18,7 @@ import { ascending, type ConformanceStore, oneTo, type Suite } from "./session.t
 const WINDOW = 10_000;
 const WINDOWED = { ...BREAKER, failureWindowMs: WINDOW };
 
-/** The failures that each kind of read tells of. */
+/** The number of failures in each kind of read. */
 async function countsOf(store: ConformanceStore, key: string = KEY): Promise<number[]> {
   const listing = (await store.list()).find((each) => each.key === key);
   return [

@@ -6,4 +6,7 @@ import { SQL } from "bun";
 const client = fromBunSql(new SQL(process.env.DATABASE_URL!));
 await migrate(client);
 
-export const policy = circuitBreaker({ store: new PostgresCircuitBreakerStore(client) });
+const store = new PostgresCircuitBreakerStore(client, { onError: (error) => console.error(error) });
+await store.check();
+
+export const policy = circuitBreaker({ store });

@@ -6,7 +6,9 @@ import postgres from "postgres";
 const client = fromPostgresJs(postgres(Deno.env.get("DATABASE_URL")!, { fetch_types: false }));
 await migrate(client); // creates or upgrades the table; safe at every start of every instance
 
-const store = new PostgresCircuitBreakerStore(client);
+const store = new PostgresCircuitBreakerStore(client, { onError: (error) => console.error(error) });
+await store.check(); // fails here where the store cannot work, before traffic comes
+
 const gateway = createGateway({
   routes: [{
     path: "/payments/*",

@@ -6,4 +6,7 @@ const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL });
 pool.on("error", (error) => console.error("idle PostgreSQL connection failed", error));
 await migrate(pool);
 
-export const policy = circuitBreaker({ store: new PostgresCircuitBreakerStore(pool) });
+const store = new PostgresCircuitBreakerStore(pool, { onError: (error) => console.error(error) });
+await store.check();
+
+export const policy = circuitBreaker({ store });

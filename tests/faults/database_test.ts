@@ -1,21 +1,28 @@
 import { migrate } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
+import { until } from "../support/until.ts";
 import { type Scenario, testScenarios } from "./scenario.ts";
 import { last, type Stage } from "./stage.ts";
 
 const LOCK = 7;
 
-/** Changes a setting of the running server for all sessions. */
+/** Changes a setting of the running server for all sessions, and waits until the server has read it. */
 async function set(stage: Stage, name: string, value?: string): Promise<void> {
   await using sql = stage.connectServer();
   await sql.unsafe("set default_transaction_read_only = off");
+  const current = async () => {
+    const [row] = await sql`select reset_val as value from pg_settings where name = ${name}`;
+    return row!.value;
+  };
+  const before = await current();
   await sql.unsafe(
     `alter system ${value === undefined ? `reset ${name}` : `set ${name} = ${value}`}`,
   );
   await sql`select pg_reload_conf()`;
+  await until(async () => await current() !== before, 30_000);
 }
 
-/** Has all loads call for a circuit whose row somebody else holds, until a setting's effect shows. */
+/** Has all loads call for a circuit whose row another session holds, until a setting has effect. */
 function lockedRow(setting?: string, sqlState = ""): Scenario {
   return {
     async fault(stage) {
@@ -45,7 +52,7 @@ function lockedRow(setting?: string, sqlState = ""): Scenario {
 }
 
 testScenarios({
-  "somebody else's statements hold the whole pool": {
+  "another program's statements hold the whole pool": {
     async fault(stage) {
       await using sql = stage.connect();
       await sql`select pg_advisory_lock(${LOCK})`;
@@ -84,7 +91,7 @@ testScenarios({
       "StoreUnavailableError 57P01",
       "StoreUnavailableError 3D000",
       "SchemaError 42P01",
-      // Whoever connects while the database is being dropped may wait for too long.
+      // A store that connects while the database is being dropped may wait for too long.
       "StoreTimeoutError",
     ],
     outages: [1, 2],
@@ -98,7 +105,7 @@ testScenarios({
       await stage.migrate();
     },
     expects: ["SchemaError 42P01"],
-    // Whoever has to wait for the table to be made may do so for too long.
+    // A call that has to wait for the table to be made may do so for too long.
     allows: ["StoreTimeoutError"],
     outages: [0, 2],
     keepsCounts: false,
@@ -106,15 +113,15 @@ testScenarios({
   "the table is made anew in one transaction, again and again": {
     async fault(stage) {
       await using sql = stage.connect();
-      for (let turn = 0; turn < 5; turn++) {
+      for (let round = 0; round < 5; round++) {
         await sql.begin(async (sql) => {
           await sql`drop table stoma_circuit_breakers`;
           await migrate(fromPostgresJs(sql));
         });
-        await stage.phase(`table ${turn}`, 50);
+        await stage.phase(`table ${round}`, 50);
       }
     },
-    // Whoever has to wait for the table to be made may do so for too long.
+    // A call that has to wait for the table to be made may do so for too long.
     allows: ["StoreTimeoutError"],
     outages: [0, 2],
     keepsCounts: false,
@@ -122,18 +129,18 @@ testScenarios({
   "rows have states that no release writes": {
     async fault(stage) {
       await using sql = stage.connect();
-      for (let turn = 0; turn < 5; turn++) {
-        // In the order in which the stores lock rows: whoever takes them in another can deadlock.
+      for (let round = 0; round < 5; round++) {
+        // In the order in which the stores lock rows: locking in another order can deadlock.
         await sql`
           with c as (select key from stoma_circuit_breakers order by key collate "C" for update)
-          update stoma_circuit_breakers as broken set state = ${`broken ${turn}`}
+          update stoma_circuit_breakers as broken set state = ${`broken ${round}`}
           from c where broken.key = c.key`;
-        await stage.phase(`broken ${turn}`, 50);
+        await stage.phase(`broken ${round}`, 50);
       }
     },
     outages: [0, 0],
   },
-  "somebody else holds the row of one circuit": lockedRow(),
+  "another session holds the row of one circuit": lockedRow(),
   "a statement_timeout of 50 ms ends statements": lockedRow("statement_timeout", " 57014"),
   "a lock_timeout of 50 ms ends statements": lockedRow("lock_timeout", " 55P03"),
 });

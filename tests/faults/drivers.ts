@@ -13,8 +13,16 @@ export interface OpenDriver extends AsyncDisposable {
   query(text: string): Promise<unknown>;
 }
 
-/** Opens a pool: each driver with its defaults, but for what it has to be told to live through faults. */
-export function openDriver(driver: Driver, url: string, max: number = 4): OpenDriver {
+/**
+ * Opens a pool: each driver with its defaults, but for what it needs to live through faults. Where the
+ * driver can give up a silent connection, it does so after `silenceMs`.
+ */
+export function openDriver(
+  driver: Driver,
+  url: string,
+  max: number = 4,
+  silenceMs: number = 1000,
+): OpenDriver {
   if (driver === "postgres.js") {
     const sql = postgres(url, { max, fetch_types: false, onnotice: () => {} });
     return {
@@ -27,10 +35,10 @@ export function openDriver(driver: Driver, url: string, max: number = 4): OpenDr
     connectionString: url,
     max,
     // Without these, a connection whose network is gone keeps its place in the pool for minutes.
-    connectionTimeoutMillis: 1000,
-    query_timeout: 1000,
+    connectionTimeoutMillis: silenceMs,
+    query_timeout: silenceMs,
   });
-  // An idle connection that the server ends is reported here, and is fatal where nobody listens.
+  // An idle connection that the server ends is reported here, and is fatal without a listener.
   pool.on("error", () => {});
   return {
     client: fromNodePostgres(pool),

@@ -1,5 +1,5 @@
 /**
- * An instance under load, which keeps account of what it was told about its calls.
+ * An instance under load, which keeps account of the outcomes of its calls.
  *
  * @module
  */
@@ -30,16 +30,17 @@ export interface InstanceOptions {
 export interface Account {
   /** The database counted them. */
   acknowledged: number;
-  /** They were sent, and nobody knows what became of them. */
+  /** They were sent, and their outcome is unknown. */
   unknown: number;
 }
 
 const TIMEOUT_MS = 1000;
-const TIMER_SLACK_MS = 100;
+/** A call that waits for a second deadline takes 1000 ms more; a busy machine takes less. */
+const TIMER_SLACK_MS = TIMEOUT_MS / 2;
 const CALLERS = 4;
 const PAUSE_MS = 2;
 
-/** A store that records successes on a circuit of its own until it is told to end. */
+/** A store that records successes on a circuit of its own until it is ended. */
 export class Instance implements AsyncDisposable {
   readonly name: string;
   readonly #driver: InstanceDriver;
@@ -90,7 +91,7 @@ export class Instance implements AsyncDisposable {
     return this.#recovered.promise;
   }
 
-  /** Resolves when the database has counted so many more calls; rejects when one failed its terms. */
+  /** Resolves when the database counted `calls` more calls; rejects when one failed its terms. */
   async acknowledge(calls: number): Promise<void> {
     const { promise, resolve } = deferred<void>();
     this.#waiting = { count: this.#account.acknowledged + calls, resolve };
@@ -144,7 +145,7 @@ export class Instance implements AsyncDisposable {
   }
 }
 
-/** That nothing acknowledged is missing, and nothing is there that nobody asked for. */
+/** That nothing acknowledged is missing, and nothing is there that was not asked for. */
 export function assertAccounted(name: string, account: Account, stored: number): void {
   const { acknowledged, unknown } = account;
   if (acknowledged > 0 && acknowledged <= stored && stored <= acknowledged + unknown) return;

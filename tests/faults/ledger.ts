@@ -15,6 +15,8 @@ export interface Outcome {
   isError: boolean;
   /** Whether the store knew of the outage from the call's begin to its end. */
   isDuring: boolean;
+  /** Whether the event loop ran anything else between the call's begin and its end. */
+  hasWaited: boolean;
 }
 
 /** Writes down what a load did and what came of it. */
@@ -23,8 +25,7 @@ export class Ledger {
   readonly #tallies: LoadReport["tallies"] = {};
   readonly #errors: LoadReport["errors"] = {};
   readonly #slowest = new Map<string, SlowCall>();
-  /** Calls during a known outage by how long they took, in tenths of a millisecond. */
-  readonly #during = new Map<number, number>();
+  readonly #during: LoadReport["during"] = { calls: 0, waited: 0 };
   readonly #gateway: LoadReport["gateway"] = {};
 
   /** A phase's counts. */
@@ -33,7 +34,9 @@ export class Ledger {
   }
 
   /** Notes a call that ended. */
-  add({ call, phase, tookMs, noiseMs, error, isError, isDuring }: Outcome): void {
+  add(
+    { call, phase, tookMs, noiseMs, error, isError, isDuring, hasWaited }: Outcome,
+  ): void {
     const own = tookMs - noiseMs;
     const note = isError ? noteOf(error) : undefined;
     const counts = this.phase(phase);
@@ -44,8 +47,8 @@ export class Ledger {
       errors.count++;
     }
     if (isDuring && call !== "gateway") {
-      const tenths = Math.max(0, Math.ceil(own * 10));
-      this.#during.set(tenths, (this.#during.get(tenths) ?? 0) + 1);
+      this.#during.calls++;
+      if (hasWaited) this.#during.waited++;
     }
     if (own > (this.#slowest.get(call)?.tookMs ?? -1)) {
       const outcome = note === undefined ? "answered" : `${labelOf(note)}: ${note.message}`;
@@ -75,21 +78,9 @@ export class Ledger {
       tallies: this.#tallies,
       errors: this.#errors,
       slowest: [...this.#slowest.values()],
-      during: this.#duringOutages(),
+      during: this.#during,
       gateway: this.#gateway,
     };
-  }
-
-  #duringOutages(): LoadReport["during"] {
-    const counts = [...this.#during].toSorted(([a], [b]) => a - b);
-    const calls = counts.reduce((sum, [, count]) => sum + count, 0);
-    let slower = calls;
-    let p90 = 0;
-    for (const [tenths, count] of counts) {
-      if (slower > calls / 10) p90 = tenths / 10;
-      slower -= count;
-    }
-    return { calls, p90 };
   }
 }
 

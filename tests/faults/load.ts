@@ -1,8 +1,8 @@
 /**
  * A store under load in a process of its own, and a real gateway on the same store. Its first line
- * of input is its settings, each further one a command. Nothing here catches what nobody awaits: an
- * unhandled rejection or an uncaught exception ends the process, which the test then sees. It ends
- * with its input, so that it never outlives its test.
+ * of input is its settings, each further one a command. Nothing here catches a rejection
+ * that no caller awaits: an unhandled rejection or an uncaught exception ends the process, which
+ * the test then sees. It ends with its input, so that it never outlives its test.
  */
 
 import { PostgresCircuitBreakerStore } from "../../mod.ts";
@@ -12,10 +12,12 @@ import { openDriver } from "./drivers.ts";
 import { Ledger, noteOf } from "./ledger.ts";
 import type { KeyTally, LoadCommand, LoadMessage, LoadSettings, Weight } from "./messages.ts";
 import { Noise } from "./noise.ts";
+import { Recovery } from "./recovery.ts";
+import { LoopWatch } from "./waiting.ts";
 
 const COUNTED_KEYS = 3;
 
-/** What else the program asks of the pool that its store uses: so many at a time, each so often. */
+/** What else the program asks of its store's pool: how many statements at a time, and the pause. */
 const NEIGHBOURS = 3;
 const NEIGHBOUR_PAUSE_MS = 20;
 
@@ -24,36 +26,29 @@ const CLIENTS = 3;
 const MAX_STALENESS_MS = 100;
 const BREAKER = { failureThreshold: 5, resetTimeoutMs: 20, probeTimeoutMs: 100 };
 
-function tell(message: LoadMessage): void {
+function send(message: LoadMessage): void {
   console.log(JSON.stringify(message));
 }
 
 /** One kind of call after the other, again and again. */
-type Call = [name: string, run: (load: Load, turn: number) => Promise<unknown>];
+type Call = [name: string, run: (load: Load, round: number) => Promise<unknown>];
 
 const CALLS: readonly Call[] = [
-  ["recordSuccess", (load, turn) => load.count(load.countedKey(turn), "successes")],
-  ["getState", (load, turn) => load.store.getState(load.countedKey(turn))],
-  ["recordFailure", (load, turn) => load.count(load.countedKey(turn), "failures")],
+  ["recordSuccess", (load, round) => load.count(load.countedKey(round), "successes")],
+  ["getState", (load, round) => load.store.getState(load.countedKey(round))],
+  ["recordFailure", (load, round) => load.count(load.countedKey(round), "failures")],
   ["open", (load) => load.store.transition(load.movedKey, "open")],
   ["recordSuccess", (load) => load.count(load.sharedKey, "successes")],
   ["admit", (load) => load.store.getState(load.movedKey)],
   ["recordFailure", (load) => load.count(load.sharedKey, "failures")],
   ["close", (load) => load.store.transition(load.movedKey, "closed")],
   ["peek", (load) => load.store.peek([load.countedKey(0), load.movedKey, "nothing"])],
-  ["recordSuccess", (load, turn) => load.count(load.countedKey(turn + 1), "successes")],
+  ["recordSuccess", (load, round) => load.count(load.countedKey(round + 1), "successes")],
   ["list", (load) => load.store.list({ limit: 3 })],
   ["reset", (load) => load.store.reset(`${load.movedKey} again`)],
 ];
 const REQUESTS: readonly Call[] = [["gateway", (load) => load.request()]];
 const KINDS = new Set([...CALLS, ...REQUESTS].map(([name]) => name));
-
-/** The database is back; the store is when every kind of call has worked. */
-interface Return {
-  at: number;
-  noiseAt: number;
-  worked: Set<string>;
-}
 
 class Load {
   readonly store: PostgresCircuitBreakerStore;
@@ -67,7 +62,7 @@ class Load {
   readonly #open = new Map<string, number>();
   #outages = 0;
   #isOut = false;
-  #return: Return | undefined;
+  #recovery: Recovery | undefined;
   #isStopped = false;
   readonly #stopped = Promise.withResolvers<void>();
 
@@ -93,8 +88,8 @@ class Load {
     return mode === "throw" ? `shared ${this.#phase}` : `${name} ${this.#phase} shared`;
   }
 
-  countedKey(turn: number): string {
-    return `${this.#settings.name} ${this.#phase} ${turn % COUNTED_KEYS}`;
+  countedKey(round: number): string {
+    return `${this.#settings.name} ${this.#phase} ${round % COUNTED_KEYS}`;
   }
 
   async count(key: string, counter: keyof KeyTally): Promise<void> {
@@ -115,28 +110,33 @@ class Load {
     this.#ledger.respond(response.status);
   }
 
+  /** Has the driver make its first connection, however long a machine that starts others takes. */
+  async connect(query: (text: string) => Promise<unknown>): Promise<void> {
+    while (!await query("select 1").then(() => true, () => false));
+  }
+
   /** Calls until it is stopped. */
   async run(): Promise<void> {
     const { callers } = this.#settings;
     const first = (caller: number) => Math.floor(caller * CALLS.length / callers);
     await Promise.all([
-      ...Array.from({ length: callers }, (_, each) => this.#callInTurns(CALLS, first(each))),
-      ...Array.from({ length: CLIENTS }, () => this.#callInTurns(REQUESTS, 0)),
+      ...Array.from({ length: callers }, (_, each) => this.#repeatCalls(CALLS, first(each))),
+      ...Array.from({ length: CLIENTS }, () => this.#repeatCalls(REQUESTS, 0)),
     ]);
   }
 
   /** Calls for one more circuit until it is stopped. */
   async also(key: string): Promise<void> {
-    await this.#callInTurns([
+    await this.#repeatCalls([
       ["recordSuccess", () => this.count(key, "successes")],
       ["getState", () => this.store.getState(key)],
     ], 0);
   }
 
-  async #callInTurns(calls: readonly Call[], first: number): Promise<void> {
-    for (let turn = first; !this.#isStopped; turn++) {
-      const [name, run] = calls[turn % calls.length]!;
-      await this.#measure(name, () => run(this, turn));
+  async #repeatCalls(calls: readonly Call[], first: number): Promise<void> {
+    for (let round = first; !this.#isStopped; round++) {
+      const [name, run] = calls[round % calls.length]!;
+      await this.#measure(name, () => run(this, round));
       await new Promise((resolve) => setTimeout(resolve, this.#settings.pauseMs));
     }
   }
@@ -149,39 +149,37 @@ class Load {
     this.#open.set(phase, (this.#open.get(phase) ?? 0) + 1);
     let error: unknown;
     let isError = false;
+    const watch = outages === undefined ? undefined : new LoopWatch();
     try {
       await run();
     } catch (reason) {
       error = reason;
       isError = true;
     }
+    const hasWaited = watch?.end() ?? true;
     const tookMs = performance.now() - start;
     const noiseMs = this.#noise.total() - noise;
     const isDuring = this.#isOut && outages === this.#outages;
-    this.#ledger.add({ call, phase, tookMs, noiseMs, error, isError, isDuring });
+    this.#ledger.add({ call, phase, tookMs, noiseMs, error, isError, isDuring, hasWaited });
     if (this.#ledger.phase(this.#phase).answers === this.#announceAt) {
       this.#announceAt = Infinity;
-      tell({ type: "reached", phase: this.#phase });
+      send({ type: "reached", phase: this.#phase });
     }
-    this.#watchReturn(call, isError, start);
+    this.#noteRecovery(call, isError, { at: start, noise });
     this.#open.set(phase, this.#open.get(phase)! - 1);
-    if (phase !== this.#phase) this.#tellBegan();
+    if (phase !== this.#phase) this.#announceBegan();
   }
 
-  #tellBegan(): void {
+  #announceBegan(): void {
     for (const [phase, calls] of this.#open) if (phase !== this.#phase && calls > 0) return;
-    tell({ type: "began", phase: this.#phase });
+    send({ type: "began", phase: this.#phase });
   }
 
-  #watchReturn(call: string, isError: boolean, start: number): void {
-    const back = this.#return;
-    if (back === undefined) return;
-    if (isError || this.#isOut) back.worked.clear();
-    else if (start >= back.at) back.worked.add(call);
-    if (back.worked.size < KINDS.size) return;
-    this.#return = undefined;
-    const afterMs = performance.now() - back.at;
-    tell({ type: "recovered", afterMs, noiseMs: this.#noise.total() - back.noiseAt });
+  #noteRecovery(call: string, isError: boolean, begun: { at: number; noise: number }): void {
+    const recovered = this.#recovery?.note(call, begun, isError || this.#isOut);
+    if (recovered === undefined) return;
+    this.#recovery = undefined;
+    send({ type: "recovered", ...recovered });
   }
 
   noteOutage(isOut: boolean, cause: unknown): void {
@@ -189,19 +187,21 @@ class Load {
     if (isOut) {
       this.#outages++;
       this.#ledger.phase(this.#phase).outages++;
+    } else {
+      this.#recovery?.noteEnd();
     }
-    tell({ type: "outage", isOut, ...cause !== undefined && { cause: noteOf(cause) } });
+    send({ type: "outage", isOut, ...cause !== undefined && { cause: noteOf(cause) } });
   }
 
   begin(phase: string, answers: number): void {
     this.#phase = phase;
     this.#announceAt = this.#ledger.phase(phase).answers + answers;
     if (this.#isOut) this.#ledger.phase(phase).outages++;
-    this.#tellBegan();
+    this.#announceBegan();
   }
 
   back(): void {
-    this.#return = { at: performance.now(), noiseAt: this.#noise.total(), worked: new Set() };
+    this.#recovery = new Recovery(KINDS, this.#noise);
   }
 
   /** The rest of the program, which has the same pool and no patience. */
@@ -219,7 +219,7 @@ class Load {
   }
 
   report(): void {
-    tell({ type: "report", report: this.#ledger.report() });
+    send({ type: "report", report: this.#ledger.report() });
   }
 }
 
@@ -240,8 +240,10 @@ async function weigh(): Promise<Weight> {
 async function serve(settings: LoadSettings, commands: AsyncIterable<string>): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
   const { circuitBreaker, createGateway } = await loadStoma(settings.stomaPath);
-  const { driver, databaseUrl, connections } = settings;
-  const { client, query } = cleanup.use(openDriver(driver, databaseUrl, connections));
+  const { driver, databaseUrl, connections, timeoutMs } = settings;
+  // The store gives up a statement before the driver gives up its connection.
+  const silenceMs = timeoutMs + 200;
+  const { client, query } = cleanup.use(openDriver(driver, databaseUrl, connections, silenceMs));
   const upstream = cleanup.use(
     Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => new Response("ok")),
   );
@@ -251,7 +253,7 @@ async function serve(settings: LoadSettings, commands: AsyncIterable<string>): P
     (load) =>
       new PostgresCircuitBreakerStore(client, undefined, {
         ...BREAKER,
-        timeoutMs: settings.timeoutMs,
+        timeoutMs,
         onOutage: settings.mode === "local" ? "local" : "throw",
         maxStalenessMs: settings.mode === "bounded" ? MAX_STALENESS_MS : 0,
         onOutageChange: ({ isOut, cause }) => load.noteOutage(isOut, cause),
@@ -271,21 +273,25 @@ async function serve(settings: LoadSettings, commands: AsyncIterable<string>): P
     noise,
   );
   cleanup.defer(() => load.store.close());
-  await load.store.peek("connects");
+  await load.connect(query);
   await load.request();
-  tell({ type: "ready" });
+  send({ type: "ready" });
 
-  const running = [load.run()];
-  for (let each = 0; each < NEIGHBOURS; each++) running.push(load.neighbour(query));
+  const running: Promise<void>[] = [];
   for await (const line of commands) {
     const command: LoadCommand = JSON.parse(line);
+    // Nothing is called, and no deadline runs, while other processes of the stage still start.
+    if (running.length === 0) {
+      running.push(load.run());
+      for (let each = 0; each < NEIGHBOURS; each++) running.push(load.neighbour(query));
+    }
     if (command.type === "phase") load.begin(command.phase, command.answers);
     else if (command.type === "back") load.back();
     else if (command.type === "also") running.push(load.also(command.key));
-    else if (command.type === "weigh") tell({ type: "weight", weight: await weigh() });
+    else if (command.type === "weigh") send({ type: "weight", weight: await weigh() });
     else if (command.type === "hold") {
       for (let taken = 0; taken < command.connections; taken++) {
-        // Nobody waits for it: the store's neighbour in the same process.
+        // Not awaited: it is the store's neighbour in the same process.
         query(`select pg_advisory_xact_lock_shared(${command.lock})`).catch(() => {});
       }
     } else {

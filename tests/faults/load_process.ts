@@ -1,8 +1,8 @@
 import { lines } from "../../scripts/demo/lines.ts";
 import type { LoadCommand, LoadMessage, LoadReport, LoadSettings, Weight } from "./messages.ts";
 
-const HAPPENS_WITHIN_MS = 30_000;
-const ENDS_WITHIN_MS = 8000;
+const HAPPENS_WITHIN_MS = 60_000;
+const ENDS_WITHIN_MS = 30_000;
 
 type MessageOf<Type> = Extract<LoadMessage, { type: Type }>;
 
@@ -98,13 +98,13 @@ export class LoadProcess implements AsyncDisposable {
     await this.until("began", (message) => message.phase === phase);
   }
 
-  /** Counts under new keys, and waits until so many calls were answered. */
+  /** Counts under new keys, and waits until `answers` calls were answered. */
   async phase(phase: string, answers: number): Promise<void> {
     await this.send({ type: "phase", phase, answers });
     await this.until("reached", (message) => message.phase === phase);
   }
 
-  /** Tells it that the database is back, and waits until its store is: how long that took. */
+  /** Reports to it that the database is back, and waits until its store is: how long that took. */
   async recover(): Promise<MessageOf<"recovered">> {
     const from = this.messages.length;
     await this.send({ type: "back" });
@@ -145,18 +145,18 @@ export class LoadProcess implements AsyncDisposable {
   async #listen(): Promise<void> {
     for await (const line of lines(this.#child.stdout)) {
       this.messages.push(JSON.parse(line));
-      this.#tell();
+      this.#notifyChanged();
     }
     this.#code = (await this.#child.status).code;
     await this.#errors;
-    this.#tell();
+    this.#notifyChanged();
   }
 
   async #lost(): Promise<Error> {
     return new Error(`Cannot go on: ${this.name} ended with ${this.#code}: ${await this.#errors}`);
   }
 
-  #tell(): void {
+  #notifyChanged(): void {
     const { resolve } = this.#changed;
     this.#changed = Promise.withResolvers();
     resolve();

@@ -28,12 +28,12 @@ export interface LoadSettings {
 export type LoadCommand =
   /**
    * Count under new keys from now on: say when what was called before has ended, and when there
-   * were so many answers.
+   * were `answers` answers.
    */
   | { type: "phase"; phase: string; answers: number }
   /** The database is back: say when the store is. */
   | { type: "back" }
-  /** Take so many connections of the store's own pool with statements that wait for a lock. */
+  /** Take `connections` of the store's own pool with statements that wait for a lock. */
   | { type: "hold"; connections: number; lock: number }
   /** Call for this circuit as well. */
   | { type: "also"; key: string }
@@ -92,8 +92,8 @@ export interface LoadReport {
   errors: Record<string, { count: number; message: string }>;
   /** The slowest call of each kind. */
   slowest: SlowCall[];
-  /** Calls during a known outage, and what nine of ten took at most, in milliseconds. */
-  during: { calls: number; p90: number };
+  /** Calls during a known outage, and how many of them waited for a timer or a socket. */
+  during: { calls: number; waited: number };
   /** The gateway's answers by status. */
   gateway: Record<string, number>;
 }
@@ -104,6 +104,10 @@ export type LoadMessage =
   | { type: "outage"; isOut: boolean; cause?: ErrorNote }
   | { type: "began"; phase: string }
   | { type: "reached"; phase: string }
+  /**
+   * Every kind of call works. The last call that failed was made `afterMs` after the database was
+   * back, or the outage ended then, whichever was later.
+   */
   | { type: "recovered"; afterMs: number; noiseMs: number }
   | { type: "weight"; weight: Weight }
   | { type: "report"; report: LoadReport };

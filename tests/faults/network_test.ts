@@ -1,4 +1,4 @@
-import { last, type Stage } from "./stage.ts";
+import { last, type Stage, TIMEOUT_MS } from "./stage.ts";
 import { testScenarios } from "./scenario.ts";
 
 function resume(stage: Stage): Promise<void[]> {
@@ -75,7 +75,7 @@ testScenarios({
   },
   "all connections are cut every 100 ms": {
     async fault(stage) {
-      for (let turn = 0; turn < 20; turn++) {
+      for (let round = 0; round < 20; round++) {
         await last(100);
         await stage.each(({ proxy }) => proxy.cut());
       }
@@ -91,12 +91,12 @@ testScenarios({
       await stage.each(({ proxy }) => proxy.delay(0));
     },
     outages: [0, 0],
-    // Nobody queues for a connection, where waiting for several round trips takes too long.
-    stage: { load: { connections: 12 } },
+    // A call that waits for a connection takes several round trips, each several times 60 ms.
+    stage: { load: { connections: 12, timeoutMs: 3000 } },
   },
   "a network slower than the deadline is one": {
     async fault(stage) {
-      await stage.each(({ proxy }) => proxy.delay(600));
+      await stage.each(({ proxy }) => proxy.delay(1.5 * TIMEOUT_MS));
       await stage.untilOut();
       await last(1000);
       await stage.each(({ proxy }) => proxy.delay(0));

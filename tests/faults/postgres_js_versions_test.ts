@@ -1,6 +1,6 @@
 /**
- * Whether a process with postgres.js outlives its connections: some releases throw where nobody can
- * catch it. `POSTGRES_JS=3.4.8,3.4.9 deno task test tests/faults/postgres_js_versions_test.ts`
+ * Whether a process with postgres.js outlives its connections: some releases throw where no caller
+ * can catch it. `POSTGRES_JS=3.4.8,3.4.9 deno task test tests/faults/postgres_js_versions_test.ts`
  * tries others than the one that deno.json names.
  */
 

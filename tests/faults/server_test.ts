@@ -8,6 +8,9 @@ import { last, type Stage } from "./stage.ts";
 /** Stops all processes of the server at once, for so long; a shell does, which outlives us. */
 async function freeze(stage: Stage, seconds: number): Promise<void> {
   await using sql = stage.connectServer();
+  await sql`select 1`;
+  // While the main process is stopped, there are no processes that the list does not name.
+  stage.server.signal("SIGSTOP");
   const rows = await sql<{ pid: number }[]>`select pid from pg_stat_activity`;
   const pids = [stage.server.pid, ...rows.map(({ pid }) => pid)];
   const script = 'time=$1; shift; kill -s STOP "$@"; sleep "$time"; kill -s CONT "$@"';
@@ -36,11 +39,12 @@ async function takeAllConnections(stage: Stage): Promise<AsyncDisposable> {
   }
 }
 
-/** What a new instance is told, by driver. */
+/** What a new instance is answered, by driver. */
 async function newcomers(url: string): Promise<string[]> {
   return await Promise.all([openPostgresJs, openNodePostgres].map(async (open) => {
     await using driver = await open(url);
-    await using store = new PostgresCircuitBreakerStore(driver.client);
+    const timeoutMs = 30_000; // the server's answer is what is asked for, however late it comes
+    await using store = new PostgresCircuitBreakerStore(driver.client, undefined, { timeoutMs });
     return await store.getState("api").then(
       () => "an answer",
       (error) => `${error.name} ${error.sqlState}`,
@@ -72,7 +76,7 @@ testScenarios({
     allows: [
       "StoreUnavailableError 57P01",
       "StoreUnavailableError 57P03",
-      // Whoever connects while it goes down may not hear of it in time.
+      // A store that connects while it goes down may not hear of it in time.
       "StoreTimeoutError",
     ],
     outages: [1, 2],
@@ -89,7 +93,7 @@ testScenarios({
   "all backends are terminated every 100 ms": {
     async fault(stage) {
       await using sql = stage.connectServer();
-      for (let turn = 0; turn < 30; turn++) {
+      for (let round = 0; round < 30; round++) {
         await last(100);
         await stage.terminateAll(sql);
       }
@@ -99,11 +103,12 @@ testScenarios({
     outages: [1, Infinity],
     stage: { isDirect: true },
   },
-  "somebody else takes all connections": {
+  "another program takes all connections": {
     settings: { max_connections: "36" },
     async fault(stage) {
       await stage.each(({ proxy }) => proxy.turnAway());
       await stage.each(({ proxy }) => proxy.cut());
+      await stage.untilNoneIsConnected();
       await using _others = await takeAllConnections(stage);
       await stage.each(({ proxy }) => proxy.resume());
       await stage.untilOut();

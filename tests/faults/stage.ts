@@ -2,12 +2,16 @@ import { migrate } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { connect, createDatabase } from "../support/database.ts";
 import type { PostgresServer } from "../support/postgres_server.ts";
+import { until } from "../support/until.ts";
 import { LoadProcess } from "./load_process.ts";
 import { type Driver, DRIVERS, type LoadSettings, type Mode, MODES } from "./messages.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 
 /** Calls of each load before anything happens, and after all is well again. */
 const ANSWERS = 300;
+
+/** How long a call waits for the database, unless a scenario says otherwise. */
+export const TIMEOUT_MS = 800;
 
 /** What a stage is made of. */
 export interface StageOptions {
@@ -75,10 +79,11 @@ export class Stage implements AsyncDisposable {
               mode,
               databaseUrl: isDirect ? url : proxy.urlOf(url),
               stomaPath,
-              timeoutMs: 400,
+              // Long for a machine that is busy: what is well must not miss it.
+              timeoutMs: TIMEOUT_MS,
               connections: 4,
-              callers: 12,
-              pauseMs: 5,
+              callers: 6,
+              pauseMs: 10,
               ...load,
             }),
           );
@@ -123,6 +128,15 @@ export class Stage implements AsyncDisposable {
   /** A connection of the administrator's to the server, past all proxies. */
   connectServer(): ReturnType<typeof connect> {
     return connect(this.server.url);
+  }
+
+  /** Waits until the server has noticed the end of every connection of the loads. */
+  async untilNoneIsConnected(): Promise<void> {
+    await using sql = this.connectServer();
+    await until(async () => {
+      const rows = await sql`select from pg_stat_activity where datname = ${this.database}`;
+      return rows.length === 0;
+    }, 30_000);
   }
 
   /** Ends every connection to the database but the one that asks. */

@@ -13,6 +13,7 @@ import { type Unprivileged, unprivileged } from "../support/unprivileged.ts";
 const HOST = "127.0.0.1";
 const NAME = "standby";
 const READY_WITHIN_MS = 30_000;
+const PORT_ATTEMPTS = 5;
 
 /** A running standby; disposal ends it and removes its files. */
 export interface Standby extends AsyncDisposable {
@@ -34,9 +35,8 @@ export async function startStandby(primary: PostgresServer): Promise<Standby> {
     if (!isPostgresVersion(version)) throw new Error(`Cannot start standby: of ${version}`);
     await linkPostgres(await fetchPostgres(version), folder.path);
     await copyData(primary, folder, owner);
-    const port = freePort();
+    const port = await startOnFreePort(folder, owner);
     const url = `postgres://postgres@${HOST}:${port}/postgres`;
-    await start(folder, owner, port);
     await waitForStandby(primary);
     return {
       url,
@@ -69,6 +69,20 @@ async function copyData(
   if (owner.uid !== undefined) await run("chown", "-R", `${owner.uid}:${owner.gid}`, folder.path);
 }
 
+/** Another process may take the port between the look and the server's bind. */
+async function startOnFreePort(folder: GuardedFolder, owner: Unprivileged): Promise<number> {
+  for (let attempt = 1;; attempt++) {
+    const port = freePort();
+    try {
+      await start(folder, owner, port);
+      return port;
+    } catch (error) {
+      const isTaken = String(error).includes("Address already in use");
+      if (!isTaken || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}
+
 async function start(folder: GuardedFolder, owner: Unprivileged, port: number): Promise<void> {
   const { path } = folder;
   const child = await folder.spawn("sh", {
@@ -94,17 +108,19 @@ async function start(folder: GuardedFolder, owner: Unprivileged, port: number): 
     stderr: "null",
   });
   let isRunning = true;
-  void child.status.then(() => {
+  const ended = child.status.then(() => {
     isRunning = false;
     return folder.forget();
   });
   const deadline = Date.now() + READY_WITHIN_MS;
   // The last line of the lock file says what connections are taken for.
   while (!(await readIfThere(`${path}/data/postmaster.pid`)).includes("\nready")) {
-    if (isRunning && Date.now() < deadline) await delay(10);
-    else {throw new Error(
-        `Cannot start standby: ${(await readIfThere(`${path}/log`)).slice(-2000)}`,
-      );}
+    if (isRunning && Date.now() < deadline) {
+      await delay(10);
+      continue;
+    }
+    if (!isRunning) await ended;
+    throw new Error(`Cannot start standby: ${(await readIfThere(`${path}/log`)).slice(-2000)}`);
   }
 }
 

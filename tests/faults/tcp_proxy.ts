@@ -68,8 +68,8 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   /**
-   * Loses every byte: the connections of now and those that come are dead for good, and nobody is
-   * told. Only connections that come after {@linkcode TcpProxy.resume} work.
+   * Loses every byte: the connections of now and those that come are dead for good, and neither
+   * end learns of it. Only connections that come after {@linkcode TcpProxy.resume} work.
    */
   drop(): void {
     this.#set("drop");
@@ -86,7 +86,7 @@ export class TcpProxy implements AsyncDisposable {
     this.#set("forward");
   }
 
-  /** Keeps everything that is sent for at least so many milliseconds, in both directions. */
+  /** Keeps everything that is sent for at least `ms` milliseconds, in both directions. */
   delay(ms: number): void {
     this.#delayMs = ms;
   }

@@ -56,11 +56,11 @@ async function connect(port: number) {
   };
 }
 
-/** A round trip through another proxy: what else was on its way has arrived by then. */
+/** A round trip through another proxy: what else was on its way has been received by then. */
 async function passTime(server: ReturnType<typeof startEcho>): Promise<void> {
   await using other = TcpProxy.start(server.target);
   using client = await connect(other.port);
-  for (let turn = 0; turn < 20; turn++) await client.ask("time");
+  for (let round = 0; round < 20; round++) await client.ask("time");
 }
 
 /** That the other end is gone, by a proper end or by a reset. */

@@ -2,16 +2,16 @@ import type { LoadReport, SlowCall } from "./messages.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Player } from "./stage.ts";
 
-/** By how much a call may be late. */
-const GRACE_MS = 100;
+/** How late a call may be, in deadlines: less than the second one that it must not wait for. */
+const GRACE = 0.5;
 
 /** How soon after the database is back everything works again. */
 const RECOVERY_MS = 2000;
 
-/** How long a call may take during a known outage. */
-const FAST_MS = 5;
+/** Calls in a known outage that may wait: those that joined what was in flight at its begin. */
+const MOST_WAITING = 0.1;
 
-/** Fewer calls than this say nothing about their distribution. */
+/** A share of fewer calls than this says nothing. */
 const LEAST_SAMPLE = 100;
 
 /** How a scenario went for one load. */
@@ -36,12 +36,14 @@ export function* loadProblems(result: Result, scenario: Scenario): Generator<str
   if (code !== 0) yield `the process ended with ${code}: ${errors}`;
   for (const slow of report.slowest) {
     // The policy asks its store before a request and after it.
-    const limit = (slow.call === "gateway" ? 2 : 1) * (timeoutMs + GRACE_MS);
+    const limit = (slow.call === "gateway" ? 2 : 1) * timeoutMs * (1 + GRACE);
     if (slow.tookMs > limit) yield `${describe(slow)}, more than ${limit} ms`;
   }
   if (recoveredAfterMs > RECOVERY_MS) yield `recovered after ${Math.round(recoveredAfterMs)} ms`;
-  const { calls, p90 } = report.during;
-  if (calls >= LEAST_SAMPLE && p90 > FAST_MS) yield `calls in a known outage took ${p90} ms`;
+  const { calls, waited } = report.during;
+  if (calls >= LEAST_SAMPLE && waited > calls * MOST_WAITING) {
+    yield `${waited} of ${calls} calls in a known outage waited for something`;
+  }
   const statuses = Object.keys(report.gateway);
   if (statuses.join() !== "200") yield `the gateway answered ${JSON.stringify(report.gateway)}`;
   yield* errorProblems(report, mode === "throw", scenario);
@@ -97,7 +99,7 @@ export function* countProblems(
         unknown += tally[counter].unknown;
         // What was said locally is not in the database.
         if (mode === "local" && !key.includes(" after") && !key.includes(" start")) isExact = false;
-        // A refresh of which nobody knows what became of it takes successes with it.
+        // A refresh whose outcome is unknown takes successes with it.
         if (mode === "bounded" && counter === "successes" && !key.includes(" after")) {
           isExact = false;
         }

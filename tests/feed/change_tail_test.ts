@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Change, History } from "../../src/rules/circuit.ts";
+import type { Change, History } from "../../src/ports.ts";
 import { ChangeTail } from "../../src/feed/change_tail.ts";
 import type { CircuitState } from "../../src/types.ts";
 
@@ -18,19 +18,19 @@ function changesOf(words: string): Change[] {
   });
 }
 
-/** A circuit that remembers these changes, and is as the last one left it unless told otherwise. */
+/** A circuit that remembers these changes. By default it is as the last one left it. */
 function circuit(words: string, other: Partial<History> = {}): History {
   const changes = changesOf(words);
   const { version = 0, state = "closed", at: since = 0 } = changes.at(-1) ?? {};
   return { key: "api", version, state, since, changes, ...other };
 }
 
-/** What is told after looks at each of these, as words such as `closed>open 3@1200`. */
-function told(...looks: (History | undefined)[]): string[] {
-  const memory = new ChangeTail(clock);
+/** The changes after a look at each of these, as words such as `closed>open 3@1200`. */
+function reported(...looks: (History | undefined)[]): string[] {
+  const tail = new ChangeTail(clock);
   return looks.map((look, i) => {
     const readAt = 2000 + i * 100;
-    return memory.tell({ circuits: look === undefined ? [] : [look], readAt })
+    return tail.changesSince({ circuits: look === undefined ? [] : [look], readAt })
       .map(({ key, from, to, version, at }) => {
         assertEquals(key, "api");
         return `${from}>${to} ${version}@${at - 5000}`;
@@ -38,20 +38,20 @@ function told(...looks: (History | undefined)[]): string[] {
   });
 }
 
-Deno.test("ChangeTail tells nothing from before it was made", () => {
-  assertEquals(told(circuit("1o@900 2h@950 3o@1000")), [""]);
+Deno.test("ChangeTail reports no change from before it was made", () => {
+  assertEquals(reported(circuit("1o@900 2h@950 3o@1000")), [""]);
 });
 
-Deno.test("ChangeTail tells what happened between its making and the first look", () => {
-  assertEquals(told(circuit("1o@900 2h@1001 3o@1002")), [
+Deno.test("ChangeTail reports the changes between its making and the first look", () => {
+  assertEquals(reported(circuit("1o@900 2h@1001 3o@1002")), [
     "open>half-open 2@1001, half-open>open 3@1002",
   ]);
-  assertEquals(told(circuit("1o@1001")), ["closed>open 1@1001"]);
+  assertEquals(reported(circuit("1o@1001")), ["closed>open 1@1001"]);
 });
 
-Deno.test("ChangeTail tells each change once, and none that leaves the state as it was", () => {
+Deno.test("ChangeTail reports each change once, and none that leaves the state as it was", () => {
   assertEquals(
-    told(
+    reported(
       undefined,
       circuit("1o@2001"),
       circuit("1o@2001"),
@@ -62,10 +62,10 @@ Deno.test("ChangeTail tells each change once, and none that leaves the state as 
   );
 });
 
-Deno.test("ChangeTail tells the last 16 of more changes, from the state that it told last", () => {
+Deno.test("ChangeTail reports the last 16 of more changes, from the state that it reported last", () => {
   const states = "ohcohcohcohcohcohcohcohc";
   const words = Array.from(states, (state, i) => `${i + 1}${state}@${2100 + i}`);
-  const [, , later] = told(
+  const [, , later] = reported(
     undefined,
     circuit(words.slice(0, 2).join(" ")),
     circuit(words.slice(-16).join(" ")),
@@ -76,58 +76,58 @@ Deno.test("ChangeTail tells the last 16 of more changes, from the state that it 
   assertEquals(lines.at(-1), "half-open>closed 24@2123");
 });
 
-Deno.test("ChangeTail tells a reset of what was not closed", () => {
-  assertEquals(told(undefined, circuit("1o@2001"), undefined, undefined), [
+Deno.test("ChangeTail reports a reset of a circuit that was not closed", () => {
+  assertEquals(reported(undefined, circuit("1o@2001"), undefined, undefined), [
     "",
     "closed>open 1@2001",
     "open>closed 0@2200",
     "",
   ]);
-  assertEquals(told(circuit("1o@900"), undefined), ["", "open>closed 0@2100"]);
-  assertEquals(told(circuit("1o@900 2c@901"), undefined), ["", ""]);
+  assertEquals(reported(circuit("1o@900"), undefined), ["", "open>closed 0@2100"]);
+  assertEquals(reported(circuit("1o@900 2c@901"), undefined), ["", ""]);
 });
 
 Deno.test("ChangeTail recognises a circuit that was reset and made anew", () => {
   const before = circuit("1o@900 2h@901");
-  assertEquals(told(before, circuit("1o@2050")), [
+  assertEquals(reported(before, circuit("1o@2050")), [
     "",
     "half-open>closed 0@2050, closed>open 1@2050",
   ]);
-  assertEquals(told(before, circuit("1o@2050 2h@2051")), [
+  assertEquals(reported(before, circuit("1o@2050 2h@2051")), [
     "",
     "half-open>closed 0@2050, closed>open 1@2050, open>half-open 2@2051",
   ]);
-  assertEquals(told(before, circuit("1o@2050 2h@2051 3c@2052")), [
+  assertEquals(reported(before, circuit("1o@2050 2h@2051 3c@2052")), [
     "",
     "half-open>closed 0@2050, closed>open 1@2050, open>half-open 2@2051, half-open>closed 3@2052",
   ]);
-  // Successes that were counted late made the row, with a version that it had.
-  assertEquals(told(before, circuit("", { version: 1 })), ["", "half-open>closed 0@2100"]);
-  assertEquals(told(before, circuit("", { version: 2 })), ["", "half-open>closed 0@2100"]);
-  assertEquals(told(before, circuit("8o@2050", {})), [
+  // Successes that were counted late made the row again, with an earlier version.
+  assertEquals(reported(before, circuit("", { version: 1 })), ["", "half-open>closed 0@2100"]);
+  assertEquals(reported(before, circuit("", { version: 2 })), ["", "half-open>closed 0@2100"]);
+  assertEquals(reported(before, circuit("8o@2050", {})), [
     "",
     "half-open>closed 0@2050, closed>open 8@2050",
   ]);
 });
 
-Deno.test("ChangeTail goes on after a reset was told", () => {
+Deno.test("ChangeTail goes on after it reported a reset", () => {
   const anew = circuit("1o@2250");
-  assertEquals(told(circuit("1o@900"), undefined, anew, anew).slice(1), [
+  assertEquals(reported(circuit("1o@900"), undefined, anew, anew).slice(1), [
     "open>closed 0@2100",
     "closed>open 1@2250",
     "",
   ]);
 });
 
-Deno.test("ChangeTail tells the end of a forced state that ran out, once", () => {
+Deno.test("ChangeTail reports the end of a forced state that ran out, once", () => {
   const over = circuit("1o@900 2c@2050", { state: "open", since: 2150 });
-  assertEquals(told(circuit("1o@900"), circuit("1o@900 2c@2050"), over, over), [
+  assertEquals(reported(circuit("1o@900"), circuit("1o@900 2c@2050"), over, over), [
     "",
     "open>closed 2@2050",
     "closed>open 2@2150",
     "",
   ]);
-  assertEquals(told(over, circuit("1o@900 2c@2050 3h@2200")), [
+  assertEquals(reported(over, circuit("1o@900 2c@2050 3h@2200")), [
     "open>closed 2@2050, closed>open 2@2150",
     "open>half-open 3@2200",
   ]);
@@ -135,6 +135,6 @@ Deno.test("ChangeTail tells the end of a forced state that ran out, once", () =>
 
 Deno.test("ChangeTail knows circuits of tables that remembered nothing yet", () => {
   const old = circuit("", { state: "open", since: 500 });
-  assertEquals(told(old, circuit("1h@2050")), ["", "open>half-open 1@2050"]);
-  assertEquals(told(old, undefined), ["", "open>closed 0@2100"]);
+  assertEquals(reported(old, circuit("1h@2050")), ["", "open>half-open 1@2050"]);
+  assertEquals(reported(old, undefined), ["", "open>closed 0@2100"]);
 });

@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { ChangeListener, Histories, History } from "../../src/rules/circuit.ts";
+import type { ChangeListener, Histories, History } from "../../src/ports.ts";
 import { SchemaError, StoreUnavailableError } from "../../src/errors.ts";
+import { IMMEDIATE_CALL } from "../../src/time/call.ts";
 import { Watches } from "../../src/feed/watch.ts";
 
-/** Circuits and a feed in the hands of a test, which answers every look itself. */
+/** Circuits and a feed under a test's control. The test answers every look itself. */
 class Stage {
   readonly looks: PromiseWithResolvers<Histories>[] = [];
   readonly listeners = new Set<ChangeListener>();
@@ -25,6 +26,7 @@ class Stage {
         },
       },
       clock: { now: () => 0, toCaller: (time) => time },
+      begin: () => IMMEDIATE_CALL,
       maxStalenessMs,
     });
   }
@@ -44,7 +46,7 @@ class Stage {
   }
 }
 
-/** Everything that promises can do has been done. */
+/** Resolves once all pending promise jobs have run. */
 function settled(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
@@ -89,7 +91,7 @@ Deno.test("watch stops looking while a slow consumer has 10,000 changes to go", 
   stage.watches.end();
 });
 
-Deno.test("watch rides out an outage, also at the first look", async () => {
+Deno.test("watch goes on after an outage, also at the first look", async () => {
   const stage = new Stage(1);
   const changes = stage.watches.begin({});
   const next = changes.next();
@@ -116,7 +118,7 @@ Deno.test("watch reports a first look that cannot succeed, once, and is over", a
   }
 });
 
-Deno.test("watch ends in every way, with nothing left and everybody answered", async () => {
+Deno.test("watch ends in every way, leaves nothing behind and answers all pending calls", async () => {
   const over = { done: true, value: undefined } as const;
   const ways: ((
     stage: Stage,
@@ -155,7 +157,7 @@ Deno.test("watch with an aborted signal, or of an ended store, does nothing at a
   assertEquals([stage.looks.length, stage.listeners.size], [0, 0]);
 });
 
-Deno.test("watch takes its listener off a signal that lives on", () => {
+Deno.test("watch removes its listener from a signal that lives on", () => {
   const stage = new Stage();
   let listeners = 0;
   const signal = {

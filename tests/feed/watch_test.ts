@@ -47,7 +47,7 @@ async function openStage(options: PostgresCircuitBreakerStoreOptions = {}) {
   };
 }
 
-/** So many changes, without their times. */
+/** The next `count` changes, without their times. */
 async function take(changes: AsyncIterator<CircuitChange>, count: number): Promise<Step[]> {
   const taken: Step[] = [];
   while (taken.length < count) taken.push(stepOf((await changes.next()).value));
@@ -63,7 +63,7 @@ function words(steps: Step[]): string[] {
   return steps.map(({ key, from, to, version }) => `${key} ${from}>${to} ${version}`);
 }
 
-/** The first look of a watch is over, and it listens, when a change of another circuit is told. */
+/** Resolves once a watch reports a change of another circuit: by then it listens. */
 async function begun(
   changes: AsyncIterator<CircuitChange>,
   writer: PostgresCircuitBreakerStore,
@@ -73,7 +73,7 @@ async function begun(
   assertEquals(words(await take(changes, 1)), [`${key} closed>open 1`]);
 }
 
-Deno.test("watch tells what is forced, released and reset, where that changes what is seen", async () => {
+Deno.test("watch reports forces, releases and resets that change the visible state", async () => {
   await using stage = await openStage();
   const { writer } = stage;
   await writer.transition("before", "open");
@@ -100,7 +100,7 @@ Deno.test("watch tells what is forced, released and reset, where that changes wh
   assertEquals(words(await take(changes, 1)), ["before open>closed 2"]);
 });
 
-Deno.test("watch tells the end of a forced state that runs out", async () => {
+Deno.test("watch reports the end of a forced state that runs out", async () => {
   await using stage = await openStage();
   const changes = stage.watcher(20).watch();
   await begun(changes, stage.writer);
@@ -111,7 +111,7 @@ Deno.test("watch tells the end of a forced state that runs out", async () => {
   assert(Math.abs(last.at - lastStateChange - 100) <= 2, `${last.at} ${lastStateChange}`);
 });
 
-Deno.test("watch tells keys as list shows them, and times in the caller's clock", async () => {
+Deno.test("watch reports keys as list shows them, and times in the caller's clock", async () => {
   let time = 5_000_000;
   await using stage = await openStage({ now: () => time });
   const changes = stage.watcher(20).watch();
@@ -223,7 +223,7 @@ Deno.test("watch loses and repeats nothing when the database is away for a while
   }
 });
 
-Deno.test("watch that begins in an outage tells what happened since", async () => {
+Deno.test("watch that begins in an outage reports the changes since then", async () => {
   await using stage = await openStage();
   await using proxy = TcpProxy.start(stage.url);
   await using driver = await openPostgresJs(proxy.urlOf(stage.url), { max: 1 });
@@ -271,7 +271,7 @@ Deno.test("watch that cannot look in time tries again and begins no outage", asy
   assertEquals(outages, []);
 });
 
-Deno.test("watch tells every change once and in order, whatever it hears", async (t) => {
+Deno.test("watch reports every change once and in order, whatever it hears", async (t) => {
   const hearing: Record<string, ((random: () => number) => () => boolean) | undefined> = {
     everything: () => () => true,
     "a third": (random) => () => random() < 1 / 3,
@@ -298,21 +298,21 @@ async function runHistory(
   const stores = [stage.writer, other];
   const pick = <T>(values: readonly T[]): T => values[Math.floor(random() * values.length)]!;
   const watcher = stage.watcher(10, hears?.(random));
-  const watches = [{ changes: watcher.watch(), told: [] as Step[], skipped: 0 }];
+  const watches = [{ changes: watcher.watch(), reported: [] as Step[], skipped: 0 }];
   let syncs = 0;
-  /** Everything is told: a change that comes after all others was looked at. */
+  /** Waits until all changes are reported: a change after all others has been looked at. */
   const sync = async () => {
     await stage.writer.transition("sync", syncs++ % 2 === 0 ? "open" : "closed");
     const expected = await expectedSteps(stage.sql);
-    for (const { changes, told, skipped } of watches) {
-      told.push(...await take(changes, expected.length - skipped - told.length));
-      assertEquals(byKey(told), byKey(expected.slice(skipped)));
+    for (const { changes, reported, skipped } of watches) {
+      reported.push(...await take(changes, expected.length - skipped - reported.length));
+      assertEquals(byKey(reported), byKey(expected.slice(skipped)));
     }
     return expected.length;
   };
   await sync();
   for (let round = 0; round < 25; round++) {
-    // A reset forgets what was not yet looked at, so it comes when all has been told.
+    // A reset drops changes that no watch has looked at yet, so it follows a sync.
     if (random() < 0.4) await pick(stores).reset(pick(KEYS));
     await Promise.all(Array.from({ length: Math.ceil(random() * 14) }, () => {
       const [store, key] = [pick(stores), pick(KEYS)];
@@ -330,7 +330,7 @@ async function runHistory(
     const total = await sync();
     if (round === 10) {
       await new Promise((resolve) => setTimeout(resolve, 5)); // clocks tick in milliseconds
-      watches.push({ changes: watcher.watch(), told: [], skipped: total });
+      watches.push({ changes: watcher.watch(), reported: [], skipped: total });
       await new Promise((resolve) => setTimeout(resolve, 5));
       await sync();
     }
@@ -339,7 +339,7 @@ async function runHistory(
 
 const KEYS = ["a", "b", "c"];
 
-/** Notes what everybody sees of a circuit, independently of what its row remembers. */
+/** Logs the visible state of each circuit, independently of the history in its row. */
 const LOGGING = [
   `create function note() returns trigger language plpgsql as $$
   begin
@@ -355,7 +355,7 @@ const LOGGING = [
   for each row execute function note()`,
 ];
 
-/** What there is to tell, from the log; in order for each circuit. */
+/** The changes to report, from the log; in order for each circuit. */
 async function expectedSteps(
   sql: Awaited<ReturnType<typeof openPostgresJs>>["raw"],
 ): Promise<Step[]> {
@@ -385,11 +385,14 @@ Deno.test("watch of a missing table rejects the first time, and is over", async 
   assertEquals((await store.watch({ signal: AbortSignal.abort() }).next()).done, true);
 });
 
-Deno.test("watch refuses options that it does not know", async () => {
+Deno.test("watch refuses options that it cannot use", async () => {
   await using stage = await openStage();
   const wrong: [options: unknown, message: RegExp][] = [
-    [null, /^Cannot watch circuits: "options" must be an object, received null$/],
-    [{ key: "api" }, /^Cannot watch circuits: there is no option "key", use one of signal$/],
+    [null, /^Cannot watch circuits: "options" must be a plain object, received null$/],
+    [
+      { singal: 5 },
+      /^Cannot watch circuits: "signal" must be spelt exactly so, received a similar/,
+    ],
     [{ signal: 5 }, /^Cannot watch circuits: "signal" must be an AbortSignal, received 5$/],
     [{ signal: null }, /"signal" must be an AbortSignal, received null$/],
     [{ signal: {} }, /"signal" must be an AbortSignal, received an object$/],

@@ -20,7 +20,7 @@ import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
 
 type Rows = Promise<{ rows: unknown[] }>;
 
-/** What the drivers look like to somebody who has none of their types. */
+/** The drivers as a user without their types sees them. */
 interface Drivers {
   bun: { unsafe(text: string, values?: unknown[]): Promise<unknown[]> };
   deno: { queryObject(text: string, params?: unknown[]): Rows };

@@ -44,6 +44,15 @@ Deno.test("specify() has everything that npm shows, and drivers as optional peer
   );
 });
 
+Deno.test("specify() has peers that fit every version, since npm would refuse to install others", async () => {
+  const { packageJson } = await specify(await readManifest());
+  assertEquals(packageJson.peerDependencies, {
+    "@electric-sql/pglite": "*",
+    "pg": "*",
+    "postgres": "*",
+  });
+});
+
 Deno.test("specify() takes the modules that the entry points reach, and no tests", async () => {
   const { modules, files } = await specify(await readManifest());
   assert(modules.includes("mod.ts") && modules.includes("src/types.ts"));
@@ -73,13 +82,13 @@ Deno.test({
     REACHABLE ? "" : " (ignored: JSR is not reachable)"
   }`,
   ignore: !REACHABLE,
-  // What dnt leaves to the end of the process is its affair.
+  // dnt leaves resources open until the process ends.
   sanitizeOps: false,
   sanitizeResources: false,
   fn: () => assertBuilds(emitWithDnt),
 });
 
-/** Builds with a compiler that leaves its work in another state, and returns what it is told. */
+/** Builds with a compiler that leaves its work in another state, and returns the error's message. */
 async function refusal(change: (folder: string) => Promise<void>): Promise<string> {
   await using folder = await GuardedFolder.create();
   const emit: Emit = async ({ specification, folder }) => {

@@ -1,5 +1,5 @@
 /**
- * A real upstream that answers as told, on every runtime.
+ * A real upstream that answers as its program sets it, on every runtime.
  *
  * @module
  */

@@ -1,157 +1,205 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CircuitBreakerStoreError, StoreTimeoutError } from "../../src/errors.ts";
-import { Coalescer, type CoalescerLimits } from "../../src/postgres/coalescer.ts";
+import { StoreOverloadError, StoreTimeoutError } from "../../src/errors.ts";
+import type { StatementEvent } from "../../src/ports.ts";
+import { Coalescer, type CoalescerOptions } from "../../src/postgres/coalescer.ts";
+import type { Demand } from "../../src/postgres/executor.ts";
+import { Deadlines } from "../../src/time/deadlines.ts";
 
 interface Answer {
   key: string;
   statement: number;
 }
 
-/** A lane whose statements end when the test says so. */
-function laneOf(limits: Partial<CoalescerLimits> = {}) {
-  const sent: { keys: string[]; end(): void; fail(reason: unknown): void }[] = [];
-  const lane = new Coalescer<Answer>((seats) => {
-    const { promise, resolve, reject } = Promise.withResolvers<Answer[]>();
-    const keys = seats.map(({ key }) => key);
-    const statement = sent.length + 1;
-    sent.push({
-      keys,
-      end: () =>
-        resolve(keys.filter((key) => key !== "unknown").map((key) => ({ key, statement }))),
-      fail: reject,
-    });
-    return promise;
-  }, { statements: 1, keys: 100, waiting: 100, timeoutMs: 60_000, onOutcome: () => {}, ...limits });
-  return { lane, sent };
+interface SentStatement {
+  keys: string[];
+  demand: Demand;
+  end(): void;
+  fail(reason: unknown): void;
 }
 
-Deno.test("Coalescer sends a lone call within the same turn of the event loop", async () => {
-  const { lane, sent } = laneOf();
-  const { answer } = lane.join("a");
+/** A coalescer whose statements end when the test says so. */
+class Stage implements Disposable {
+  readonly sent: SentStatement[] = [];
+  readonly events: StatementEvent[] = [];
+  readonly coalescer: Coalescer<Answer>;
+  readonly deadlines: Deadlines;
+
+  constructor(options: Partial<CoalescerOptions> & { timeoutMs?: number } = {}) {
+    const { timeoutMs = 60_000, ...limits } = options;
+    this.deadlines = new Deadlines(timeoutMs);
+    this.coalescer = new Coalescer<Answer>((pending, demand) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Answer[]>();
+      const keys = pending.map(({ key }) => key);
+      const statement = this.sent.length + 1;
+      const rows = keys.filter((key) => key !== "absent").map((key) => ({ key, statement }));
+      this.sent.push({ keys, demand, end: () => resolve(rows), fail: reject });
+      return promise;
+    }, {
+      kind: "read",
+      action: "read circuit",
+      keys: 100,
+      waiting: 100,
+      deadlines: this.deadlines,
+      onStatement: (event) => this.events.push(event),
+      ...limits,
+    });
+  }
+
+  join(key: string) {
+    return this.coalescer.join(this.deadlines.begin(), key);
+  }
+
+  get sentKeys(): string[][] {
+    return this.sent.map(({ keys }) => keys);
+  }
+
+  [Symbol.dispose](): void {
+    this.deadlines.stop();
+  }
+}
+
+Deno.test("Coalescer sends a single call within the same run of the event loop", async () => {
+  using stage = new Stage();
+  const { answer } = stage.join("a");
   await Promise.resolve();
-  assertEquals(sent.map(({ keys }) => keys), [["a"]]);
-  sent[0]!.end();
+  assertEquals(stage.sentKeys, [["a"]]);
+  stage.sent[0]!.end();
   assertEquals(await answer, { key: "a", statement: 1 });
 });
 
-Deno.test("Coalescer sends calls made in one go as one statement, one seat per key", async () => {
-  const { lane, sent } = laneOf();
-  const seats = ["a", "b", "a", "a"].map((key) => lane.join(key));
+Deno.test("Coalescer sends calls of one run of the event loop as one statement, each key once", async () => {
+  using stage = new Stage();
+  const pending = ["a", "b", "a", "a"].map((key) => stage.join(key));
   await Promise.resolve();
-  assertEquals(sent.map(({ keys }) => keys), [["a", "b"]]);
-  assert(seats[0] === seats[2] && seats[0] !== seats[1]);
-  sent[0]!.end();
-  assertEquals((await seats[3]!.answer)!.statement, 1);
+  assertEquals(stage.sentKeys, [["a", "b"]]);
+  assert(pending[0] === pending[2] && pending[0] !== pending[1]);
+  assertEquals([pending[0]!.calls, pending[1]!.calls], [3, 1]);
+  stage.sent[0]!.end();
+  assertEquals((await pending[3]!.answer)!.statement, 1);
 });
 
 Deno.test("Coalescer gathers calls while a statement is in flight and sends them as the next", async () => {
-  const { lane, sent } = laneOf();
-  const first = lane.join("a").answer;
+  using stage = new Stage();
+  const first = stage.join("a").answer;
   await Promise.resolve();
-  const second = lane.join("a").answer;
-  const third = lane.join("b").answer;
+  const second = stage.join("a").answer;
+  const third = stage.join("b").answer;
   await Promise.resolve();
-  assertEquals(sent.length, 1);
-  sent[0]!.end();
+  assertEquals(stage.sent.length, 1);
+  stage.sent[0]!.end();
   assertEquals((await first)!.statement, 1);
-  assertEquals(sent[1]!.keys, ["a", "b"]);
-  sent[1]!.end();
+  assertEquals(stage.sent[1]!.keys, ["a", "b"]);
+  stage.sent[1]!.end();
   assertEquals([(await second)!.statement, (await third)!.statement], [2, 2]);
 });
 
 Deno.test("Coalescer answers undefined for a key without a row", async () => {
-  const { lane, sent } = laneOf();
-  const known = lane.join("known").answer;
-  const unknown = lane.join("unknown").answer;
+  using stage = new Stage();
+  const present = stage.join("present").answer;
+  const absent = stage.join("absent").answer;
   await Promise.resolve();
-  sent[0]!.end();
-  assertEquals([await known, await unknown], [{ key: "known", statement: 1 }, undefined]);
+  stage.sent[0]!.end();
+  assertEquals([await present, await absent], [{ key: "present", statement: 1 }, undefined]);
 });
 
 Deno.test("Coalescer keeps to its number of keys per statement and loses none", async () => {
-  const { lane, sent } = laneOf({ keys: 2 });
-  const answers = ["a", "b", "c", "d", "e"].map((key) => lane.join(key).answer);
+  using stage = new Stage({ keys: 2 });
+  const answers = ["a", "b", "c", "d", "e"].map((key) => stage.join(key).answer);
   await Promise.resolve();
   for (let i = 0; i < 3; i++) {
-    sent[i]!.end();
+    stage.sent[i]!.end();
     await answers[Math.min(i * 2 + 1, 4)];
   }
-  assertEquals(sent.map(({ keys }) => keys), [["a", "b"], ["c", "d"], ["e"]]);
+  assertEquals(stage.sentKeys, [["a", "b"], ["c", "d"], ["e"]]);
 });
 
-Deno.test("Coalescer keeps to its number of statements in flight", async () => {
-  const { lane, sent } = laneOf({ statements: 2, keys: 1 });
-  const answers = ["a", "b", "c"].map((key) => lane.join(key).answer);
+Deno.test("Coalescer gives a failure to every call of the statement, and to no call of the next", async () => {
+  using stage = new Stage();
+  const failing = [stage.join("a").answer, stage.join("b").answer];
   await Promise.resolve();
-  assertEquals(sent.map(({ keys }) => keys), [["a"], ["b"]]);
-  sent[1]!.end();
-  await answers[1];
-  assertEquals(sent.map(({ keys }) => keys), [["a"], ["b"], ["c"]]);
-  sent[0]!.end();
-  sent[2]!.end();
-  await Promise.all(answers);
-});
-
-Deno.test("Coalescer gives a failure to everyone in the statement, and to nobody in the next", async () => {
-  const { lane, sent } = laneOf();
-  const failing = [lane.join("a").answer, lane.join("b").answer];
-  await Promise.resolve();
-  const next = lane.join("a").answer;
+  const next = stage.join("a").answer;
   const reason = new Error("gone");
-  sent[0]!.fail(reason);
+  stage.sent[0]!.fail(reason);
   for (const answer of failing) {
     assertEquals(await answer.then(() => undefined, (error) => error), reason);
   }
-  sent[1]!.end();
+  stage.sent[1]!.end();
   assertEquals((await next)!.statement, 2);
 });
 
 Deno.test("Coalescer refuses calls beyond what may wait, and takes them again once some were answered", async () => {
-  const { lane, sent } = laneOf({ waiting: 3 });
-  const answers = ["a", "a", "b"].map((key) => lane.join(key).answer);
-  assertThrows(() => lane.join("c"), CircuitBreakerStoreError, "3 calls already wait");
+  using stage = new Stage({ waiting: 3 });
+  const answers = ["a", "a", "b"].map((key) => stage.join(key).answer);
+  const error = assertThrows(() => stage.join("c"), StoreOverloadError);
+  assertEquals(error.message, "Cannot read circuit: 3 calls already wait for the database");
+  assertEquals(stage.events, [{ kind: "read", keys: 0, rows: 0, ms: 0, error }]);
   await Promise.resolve();
-  sent[0]!.end();
+  stage.sent[0]!.end();
   await Promise.all(answers);
+  const late = stage.join("c").answer;
   await Promise.resolve();
-  const late = lane.join("c").answer;
-  await Promise.resolve();
-  sent[1]!.fail(new Error("gone"));
+  stage.sent[1]!.fail(new Error("gone"));
   await assertRejects(() => late, Error, "gone");
-  const again = ["a", "b", "c"].map((key) => lane.join(key).answer);
+  const again = ["a", "b", "c"].map((key) => stage.join(key).answer);
   await Promise.resolve();
-  sent[2]!.end();
+  stage.sent[2]!.end();
   await Promise.all(again);
 });
 
-Deno.test("Coalescer gives up on a statement that hangs, and its late answer changes nothing", async () => {
-  const outcomes: unknown[] = [];
-  const { lane, sent } = laneOf({ timeoutMs: 30, onOutcome: (error) => outcomes.push(error) });
-  const hanging = lane.join("a").answer;
+Deno.test("Coalescer abandons a statement that hangs, sends the next, and ignores the late answer", async () => {
+  using stage = new Stage({ timeoutMs: 30 });
+  const hanging = stage.join("a").answer;
   await Promise.resolve();
-  const waiting = lane.join("a").answer;
-  await assertRejects(() => hanging, StoreTimeoutError, "no answer in 30 ms");
-  // The lane is free again: what gathered behind it went its own way or gave up as well.
-  await waiting.catch((error) => assert(error instanceof StoreTimeoutError));
-  assert(outcomes.every((outcome) => outcome instanceof StoreTimeoutError));
-  sent[0]!.end();
-  const next = lane.join("b").answer;
+  const { demand, end } = stage.sent[0]!;
+  assert(demand.isAwaited);
+  const error = await assertRejects(() => hanging, StoreTimeoutError);
+  assertEquals(error.message, "Cannot read circuit: no answer in 30 ms");
+  assert(!demand.isAwaited);
+  const next = stage.join("a").answer;
   await Promise.resolve();
-  sent.at(-1)!.end();
-  assertEquals((await next)!.key, "b");
+  assertEquals(stage.sentKeys, [["a"], ["a"]]);
+  end();
+  stage.sent[1]!.end();
+  assertEquals(await next, { key: "a", statement: 2 });
 });
 
-Deno.test("Coalescer tells of a failure once, and not of one that nobody waited for", async () => {
-  const outcomes: unknown[] = [];
-  const { lane, sent } = laneOf({ timeoutMs: 20, onOutcome: (error) => outcomes.push(error) });
-  const answers = ["a", "b", "a"].map((key) => lane.join(key).answer);
+Deno.test("Coalescer sends no call that expired while it gathered", async () => {
+  using stage = new Stage({ timeoutMs: 30 });
+  const hanging = stage.join("a").answer;
   await Promise.resolve();
-  sent[0]!.fail(new Error("gone"));
-  for (const answer of answers) await assertRejects(() => answer, Error, "gone");
-  assertEquals(outcomes.length, 1);
-  const late = lane.join("a").answer;
-  await assertRejects(() => late, StoreTimeoutError);
-  sent[1]!.fail(new Error("late"));
+  const gathered = ["a", "b"].map((key) => stage.join(key).answer);
+  await Promise.all(
+    [hanging, ...gathered].map((answer) => assertRejects(() => answer, StoreTimeoutError)),
+  );
+  const next = stage.join("b").answer;
   await Promise.resolve();
-  assertEquals(outcomes.length, 2);
+  assertEquals(stage.sentKeys, [["a"], ["b"]]);
+  stage.sent[1]!.end();
+  assertEquals((await next)!.statement, 2);
+});
+
+Deno.test("Coalescer reports each statement once, and not the failure of an abandoned one", async () => {
+  using stage = new Stage({ timeoutMs: 30 });
+  const gone = new Error("gone");
+  const failing = ["a", "b", "a"].map((key) => stage.join(key).answer);
+  await Promise.resolve();
+  stage.sent[0]!.fail(gone);
+  for (const answer of failing) await assertRejects(() => answer, Error, "gone");
+  const hanging = ["a", "b"].map((key) => stage.join(key).answer);
+  const [timeout] = await Promise.all(
+    hanging.map((answer) => assertRejects(() => answer, StoreTimeoutError)),
+  );
+  stage.sent[1]!.fail(new Error("late"));
+  const answered = ["a", "absent"].map((key) => stage.join(key).answer);
+  await Promise.resolve();
+  stage.sent[2]!.end();
+  await Promise.all(answered);
+  assertEquals(
+    stage.events.map(({ kind, keys, rows, error }) => ({ kind, keys, rows, error })),
+    [
+      { kind: "read", keys: 2, rows: 0, error: gone },
+      { kind: "read", keys: 2, rows: 0, error: timeout },
+      { kind: "read", keys: 2, rows: 1, error: undefined },
+    ],
+  );
 });

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
+import { migrate, PostgresCircuitBreakerStore, StoreOverloadError } from "../../mod.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { connect, createDatabase } from "../support/database.ts";
 import { randomOf } from "../support/random.ts";
@@ -177,7 +177,8 @@ Deno.test("Dispatcher: a flood waits in few statements, and beyond the bound get
   const calls = range(0, 100_100).map(() => store.recordSuccess("api"));
   const refused = calls.slice(100_000);
   for (const call of refused) {
-    await assertRejects(() => call, Error, "Cannot accept call: 100000 calls already wait");
+    const { message } = await assertRejects(() => call, StoreOverloadError);
+    assertEquals(message, "Cannot record result: 100000 calls already wait for the database");
   }
   release.resolve();
   await holder;

@@ -78,7 +78,7 @@ Deno.test("pruneIdleMs removes idle circuits by itself, from any number of insta
   assertEquals(await db.count(), 2);
 });
 
-Deno.test("an elected clean-up leaves the work to whoever is at it", async () => {
+Deno.test("pruneIdleMs does nothing while another instance cleans up", async () => {
   await using db = await open();
   await db.sql`insert into stoma_circuit_breakers (key, updated_at) values ('idle', 1)`;
   const locked = Promise.withResolvers<void>();
@@ -116,7 +116,7 @@ Deno.test("an elected clean-up leaves the work to whoever is at it", async () =>
   }, SETTLED_WITHIN_MS);
 });
 
-Deno.test("prune skips a row that somebody holds instead of waiting for it", async () => {
+Deno.test("prune skips a row that another transaction holds, and does not wait for it", async () => {
   await using db = await open();
   await using store = db.store({});
   await db
@@ -130,7 +130,7 @@ Deno.test("prune skips a row that somebody holds instead of waiting for it", asy
 
 Deno.test("durability: relaxed records without waiting for the disk, everything else waits", async () => {
   await using db = await open();
-  // What the server was told when each statement committed.
+  // The table records the server's setting at the commit of each statement.
   await db.sql.unsafe(`create table told (key text, setting text);
     create function tell() returns trigger language plpgsql as $$
     begin
@@ -139,30 +139,31 @@ Deno.test("durability: relaxed records without waiting for the disk, everything 
     end $$;
     create constraint trigger tell after insert or update on stoma_circuit_breakers
       deferrable initially deferred for each row execute function tell()`);
-  const told = async () => (await db.sql`select setting from told`).map(({ setting }) => setting);
+  const settingsSeen = async () =>
+    (await db.sql`select setting from told`).map(({ setting }) => setting);
   for (const durability of ["relaxed", "default"] as const) {
     await using store = db.store({ durability });
     await db.sql`truncate told`;
     await store.recordSuccess("a");
     await store.recordFailure("a");
     await Promise.all([store.recordSuccess("a"), store.recordFailure("b")]);
-    assertEquals(await told(), Array(4).fill(durability === "relaxed" ? "off" : "on"));
+    assertEquals(await settingsSeen(), Array(4).fill(durability === "relaxed" ? "off" : "on"));
     await db.sql`truncate told`;
     await store.transition("a", "open");
     await store.forceOpen("a");
     await store.release("a");
-    assertEquals(await told(), ["on", "on", "on"]);
+    assertEquals(await settingsSeen(), ["on", "on", "on"]);
     await store.reset("a");
     await store.reset("b");
   }
-  // Nothing of it stays in the sessions.
+  // The setting does not outlast the statement.
   const settings = await Promise.all(
     Array.from({ length: 8 }, () => db.driver.client.query("show synchronous_commit")),
   );
   assertEquals(new Set(settings.map(({ rows }) => rows[0]!.synchronous_commit)), new Set(["on"]));
 });
 
-Deno.test("options of growth and durability are checked", () => {
+Deno.test("constructor checks the options of growth and durability", () => {
   const client = { query: () => Promise.resolve({ rows: [] }) };
   const create = (options: Record<string, unknown>) => () =>
     new PostgresCircuitBreakerStore(client, undefined, options);
@@ -172,9 +173,13 @@ Deno.test("options of growth and durability are checked", () => {
   assertThrows(
     create({ durability: "none" }),
     TypeError,
-    '"default" or "relaxed", received "none"',
+    '"default" or "relaxed", received a string of 4',
   );
-  assertThrows(create({ onOutage: "ignore" }), TypeError, '"throw" or "local", received "ignore"');
+  assertThrows(
+    create({ onOutage: "ignore" }),
+    TypeError,
+    '"throw" or "local", received a string of 6',
+  );
   assertThrows(create({ timeoutMs: -1 }), RangeError, '"timeoutMs" must be a positive number');
   assertThrows(create({ timeoutMs: 2 ** 31 }), RangeError, '"timeoutMs" must be at most');
 });

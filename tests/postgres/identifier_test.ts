@@ -40,6 +40,36 @@ Deno.test("parseTableName refuses what PostgreSQL cannot hold, with reason and v
   assertThrows(() => quoted("a\ud800"), RangeError, "lone surrogate");
 });
 
+Deno.test("parseTableName refuses a connection string and shows nothing of it", () => {
+  const secrets = [
+    "postgres://user:hunter2@db.example/app",
+    'ops."postgres://user:hunter2@db.example/app"',
+    '"postgresql://db.example/app?password=hunter2"',
+    "user:hunter2@db.example/app",
+    "host=db.example password=hunter2",
+    "PASSWORD = 'hunter2'",
+    "dbname=hunter2",
+  ];
+  for (const name of secrets) {
+    const { message } = assertThrows(() => parseTableName("migrate", name), RangeError);
+    assertEquals(
+      message,
+      'Cannot migrate: "table" must be the name of a table, not a connection string: pass that to ' +
+        `the driver, received a string of ${name.length} characters`,
+    );
+  }
+});
+
+Deno.test("parseTableName shows plain names only", () => {
+  const { shown, hidden } = parseTableName("test", "ops.Breakers_2$");
+  assertEquals([shown, hidden], ['"ops"."Breakers_2$"', []]);
+  for (const name of ["with space", "größe", "a=b", "x:y", 'ops."a.b"', "1st", "\u001b[31m"]) {
+    const table = parseTableName("test", name);
+    assertEquals(table.shown, `(a name of ${name.length} characters)`);
+    assertEquals(table.hidden.length, 1);
+  }
+});
+
 Deno.test("parseTableName refuses what is not a string with a TypeError", () => {
   for (const name of [null, 7, {}, ["a"], undefined]) {
     assertThrows(

@@ -81,10 +81,8 @@ Deno.test("migrate upgrades the original table under 20 instances that start at 
   await db.sql.unsafe(ORIGINAL_TABLE);
   await db.sql`insert into stoma_circuit_breakers (key, failure_count) values ('k', 7)`;
   await atOnce(db.url, 20);
-  assertEquals(
-    await db.sql`select key, failure_count::int from stoma_circuit_breakers`.values(),
-    [["k", 7]] as unknown[] as never,
-  );
+  const rows = await db.sql`select key, failure_count::int from stoma_circuit_breakers`.values();
+  assertEquals(Array.from<unknown>(rows), [["k", 7]]);
 });
 
 for (const isolation of ["read committed", "repeatable read", "serializable"]) {
@@ -127,7 +125,7 @@ Deno.test("migrate again changes nothing and takes no lock on the table", async 
       where oid = 'stoma_circuit_breakers'::regclass`.values();
   const before = await identity();
   await db.sql.begin(async (transaction) => {
-    // A writer in the middle of something: an ALTER TABLE would wait for it for ever.
+    // A writer with an open transaction: an ALTER TABLE would wait for it for ever.
     await transaction`insert into stoma_circuit_breakers (key) values ('busy')`;
     await migrate(db.client);
   });
@@ -145,7 +143,7 @@ Deno.test("migrate refuses a schema newer than it knows and leaves it alone", as
   assertEquals(await describeTable(db.sql, "stoma_circuit_breakers"), before);
 });
 
-Deno.test("migrate refuses a table of somebody else and leaves it alone", async () => {
+Deno.test("migrate refuses a foreign table and leaves it alone", async () => {
   await using db = await openDatabase();
   await db.sql`create table orders (key text primary key, price numeric)`;
   const before = await describeTable(db.sql, "orders");
@@ -157,7 +155,7 @@ Deno.test("migrate refuses a table of somebody else and leaves it alone", async 
   assertEquals(await describeTable(db.sql, "orders"), before);
 });
 
-Deno.test("migrate keeps a comment that somebody wrote on the original table", async () => {
+Deno.test("migrate keeps a comment that a user wrote on the original table", async () => {
   await using db = await openDatabase();
   await db.sql.unsafe(ORIGINAL_TABLE);
   await db.sql`comment on table stoma_circuit_breakers is 'owned by the edge team'`;

@@ -4,7 +4,8 @@ import { conformanceSteps } from "../conformance/deno_steps.ts";
 import { failureOf } from "../conformance/session.ts";
 import { sqlBackend } from "../conformance/sql_backend.ts";
 import { openPostgresJs } from "../support/clients.ts";
-import { createDatabase, type TestDatabase, urlAs } from "../support/database.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+import { createRole as createBareRole, type Role } from "../support/role.ts";
 
 Deno.test("conformance with select, insert, update and delete only", async (t) => {
   await using database = await createDatabase();
@@ -45,29 +46,15 @@ Deno.test("a role without privileges gets the server's reason, whatever it calls
   }
 });
 
-interface Role extends AsyncDisposable {
-  readonly name: string;
-  readonly url: string;
-}
-
-/** A role that can connect and do nothing else. Roles belong to the server, so it is dropped. */
+/** A role that can look into the schema `public` and do nothing else. */
 async function createRole(
   database: TestDatabase,
   run: (sql: string) => Promise<unknown>,
 ): Promise<Role> {
-  const name = `${database.name}_role`;
-  const password = crypto.randomUUID();
-  await run(`create role "${name}" login password '${password}'`);
+  const role = await createBareRole(database, run);
   await run(`revoke all on database "${database.name}" from public`);
   await run("revoke all on schema public from public");
-  await run(`grant connect on database "${database.name}" to "${name}"`);
-  await run(`grant usage on schema public to "${name}"`);
-  return {
-    name,
-    url: urlAs(database.url, name, password),
-    async [Symbol.asyncDispose]() {
-      await run(`drop owned by "${name}"`);
-      await run(`drop role "${name}"`);
-    },
-  };
+  await run(`grant connect on database "${database.name}" to ${role.quoted}`);
+  await run(`grant usage on schema public to ${role.quoted}`);
+  return role;
 }

@@ -60,13 +60,13 @@ Deno.test("concurrent calls on a full counter all succeed", async () => {
   );
   const snapshots = await Promise.all(oneTo(20).map(() => fixture.store.recordFailure("api")));
   const counts = snapshots.map((each) => each.failureCount).toSorted((a, b) => a - b);
-  // Calls that fill the counter in one statement may all be told that it is full.
+  // Calls that fill the counter in one statement may all get the full count.
   assert(counts.every((count) => count > MAX - 5 && count <= MAX), `${counts}`);
   assertEquals(counts.at(-1), MAX);
   assertEquals((await fixture.store.recordFailure("api")).failureCount, MAX);
 });
 
-Deno.test("a state that there is not reads as closed and a transition repairs it", async () => {
+Deno.test("getState reads an unknown state as closed, and transition repairs it", async () => {
   await using fixture = await open();
   await dropChecks(fixture);
   await fixture.query(`insert into ${TABLE} (key, state, failure_count, last_state_change)
@@ -81,10 +81,10 @@ Deno.test("a state that there is not reads as closed and a transition repairs it
   const opened = await store.transition("api", "open");
   assertEquals([opened.state, opened.failureCount], ["open", 8]);
   const rows = await fixture.query(`select state from ${TABLE}`);
-  assertEquals(rows, [{ state: "open" }]);
+  assertEquals([...rows], [{ state: "open" }]);
 });
 
-Deno.test("circuits written by hand or by the original are read as they stand", async () => {
+Deno.test("getState reads circuits written by hand or by the original as they are", async () => {
   await using fixture = await open();
   await fixture.query(`insert into ${TABLE}
     (key, state, failure_count, success_count, last_failure_time, last_state_change)

@@ -49,7 +49,7 @@ const NOT_NAMES: unknown[] = [
   null,
   42,
   ["circuits"],
-  {},
+  new String("circuits"),
 ];
 
 Deno.test("a table name stands for that table and no other, and cannot inject", async (t) => {

@@ -36,7 +36,7 @@ interface Held {
 export class Model {
   readonly #rules: ModelRules;
   row: ModelRow | undefined;
-  /** Stands for the round under way: whoever holds another object is late. */
+  /** The identity of the current round. An instance with another object is late. */
   #round: object = {};
   readonly #held = new Map<number, Held[]>();
 
@@ -44,7 +44,7 @@ export class Model {
     this.#rules = rules;
   }
 
-  /** What everyone should see. */
+  /** The state that all instances should see. */
   snapshot(now: number): CircuitBreakerSnapshot {
     const { row } = this;
     const force = this.#force(now);
@@ -110,7 +110,11 @@ export class Model {
   #moveByHand(to: CircuitState, now: number): void {
     if (to === "closed" && this.row === undefined) return;
     const row = this.#kept();
-    if (this.#force(now) || row.state === to || to === "open" && row.state !== "closed") return;
+    if (this.#force(now) || to === "open" && row.state !== "closed") return;
+    if (row.state === to) {
+      if (to === "closed") this.#forget(row);
+      return;
+    }
     this.#move(row, to, now);
     if (to !== "half-open") return;
     row.probes = 1;
@@ -189,13 +193,17 @@ export class Model {
     row.version++;
     row.lastChange = now;
     if (to !== "open") row.successes = 0;
-    if (to === "closed") {
-      row.failures = 0;
-      row.recent = [];
-    }
+    if (to === "closed") this.#forget(row);
     row.probes = to === "half-open" ? 1 : 0;
     row.leaseEnd = 0;
     this.#round = {};
+  }
+
+  /** Closing zeroes both counters, also of a circuit that is closed already. */
+  #forget(row: ModelRow): void {
+    row.successes = 0;
+    row.failures = 0;
+    row.recent = [];
   }
 
   #heldBy(instance: number, now: number): Held[] {

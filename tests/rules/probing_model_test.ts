@@ -1,10 +1,10 @@
 /**
  * Random operations, clock steps and crashes on several instances, against a model. Many circuits live
- * side by side, one step at a time, so that their calls share statements. In every fifth batch of them
- * instances race for probes; such a batch may need several tries to fail again.
+ * side by side, one step at a time, so that their calls share statements. In every fifth group of them
+ * instances race for probes. Such a group may need several runs to fail again.
  *
- * `RUNS=20000 deno task test tests/half_open_model_test.ts` runs longer. A failure prints its seed:
- * `SEED=... deno task test tests/half_open_model_test.ts` repeats it.
+ * `RUNS=20000 deno task test tests/rules/probing_model_test.ts` runs longer. A failure prints its seed:
+ * `SEED=... deno task test tests/rules/probing_model_test.ts` repeats it.
  */
 
 import { assert, assertEquals } from "@std/assert";

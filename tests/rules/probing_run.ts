@@ -1,4 +1,4 @@
-/** One circuit's random life on a few instances, beside the model of it. */
+/** Random operations on one circuit by a few instances, compared with a model of it. */
 
 import { assert, assertEquals } from "@std/assert";
 import type { CircuitBreakerSnapshot } from "../../mod.ts";
@@ -18,14 +18,14 @@ export class Run {
   readonly #random: () => number;
   readonly #stores: readonly ConformanceStore[];
   readonly #races: boolean;
-  /** What was done so far, for whoever has to understand a failure. */
+  /** The steps so far, to explain a failure. */
   readonly history: string[] = [];
   #now = 0;
 
   /**
    * @param stores May change under way: they are looked up by their place.
-   * @param races Whether instances ask at the same time: then nobody can say who is admitted, and the
-   * same random numbers need not lead to the same life again.
+   * @param races Whether instances ask at the same time. Then the admitted instance is not known
+   * beforehand, and the same random numbers may lead to another run.
    */
   constructor(
     key: string,
@@ -62,7 +62,7 @@ export class Run {
     return await this.#reset();
   }
 
-  /** A moment at which the circuit may change its mind. */
+  /** A moment at which the circuit's decision may change. */
   boundary(): number {
     const { row } = this.model;
     if (row === undefined) return this.#now + 1;
@@ -77,7 +77,7 @@ export class Run {
   async #ask(requests: number): Promise<Step> {
     const { model } = this;
     const vacancies = model.vacancies(this.#now);
-    const instances = Array.from({ length: requests }, () => this.#anyone()).toSorted();
+    const instances = Array.from({ length: requests }, () => this.#randomInstance()).toSorted();
     const ask = (instance: number) => this.#stores[instance]!.getState(this.#key);
     const snapshots: CircuitBreakerSnapshot[] = [];
     if (this.#races) {
@@ -115,7 +115,7 @@ export class Run {
   }
 
   async #peek(): Promise<Step> {
-    const store = this.#stores[this.#anyone()]!;
+    const store = this.#stores[this.#randomInstance()]!;
     const expected = this.model.snapshot(this.#now);
     assertEquals(await store.peek(this.#key), expected);
     assertEquals(await store.peek([this.#key]), [expected]);
@@ -124,7 +124,7 @@ export class Run {
 
   /** A request that was let through failed: the policy counts it, and opens at its threshold. */
   async #fail(): Promise<Step> {
-    const instance = this.#anyone();
+    const instance = this.#randomInstance();
     await this.#recordFailure(instance);
     const { failureCount } = this.model.snapshot(this.#now);
     if (failureCount >= this.#rules.failureThreshold) await this.#transition(instance, "open");
@@ -133,7 +133,7 @@ export class Run {
 
   async #succeed(): Promise<Step> {
     this.model.recordSuccess();
-    const instance = this.#anyone();
+    const instance = this.#randomInstance();
     this.#note(`recordSuccess ${instance}`);
     const snapshot = await this.#stores[instance]!.recordSuccess(this.#key);
     assertEquals(snapshot, this.model.snapshot(this.#now));
@@ -142,7 +142,7 @@ export class Run {
 
   /** A request from before the circuit opened failed late. */
   async #straggle(): Promise<Step> {
-    const instance = this.#anyone();
+    const instance = this.#randomInstance();
     await this.#recordFailure(instance);
     await this.#transition(instance, "open");
     return { name: "straggle", edges: RESULT, admitted: 0, writes: true };
@@ -159,14 +159,14 @@ export class Run {
   async #move(): Promise<Step> {
     const to = this.#one(["closed", "open", "half-open"] as const);
     const edges = [...RESULT, "open>closed", "open>half-open", "closed>half-open"];
-    await this.#transition(this.#anyone(), to);
+    await this.#transition(this.#randomInstance(), to);
     return { name: `move to ${to}`, edges, admitted: 0, writes: true };
   }
 
   async #force(): Promise<Step> {
     const state = this.#one(["open", "closed"] as const);
     const forMs = this.#one([undefined, 1, 500, 3 * this.#rules.resetTimeoutMs]);
-    const store = this.#stores[this.#anyone()]!;
+    const store = this.#stores[this.#randomInstance()]!;
     const force = state === "open" ? store.forceOpen : store.forceClosed;
     this.#note(`force ${state} ${forMs}`);
     this.model.force(state, forMs ?? Infinity, this.#now);
@@ -178,7 +178,7 @@ export class Run {
   async #release(): Promise<Step> {
     this.#note("release");
     this.model.release(this.#now);
-    const snapshot = await this.#stores[this.#anyone()]!.release(this.#key);
+    const snapshot = await this.#stores[this.#randomInstance()]!.release(this.#key);
     assertEquals(snapshot, this.model.snapshot(this.#now));
     return { name: "release", edges: [], admitted: 0, writes: true, forces: true };
   }
@@ -186,7 +186,7 @@ export class Run {
   async #reset(): Promise<Step> {
     this.#note("reset");
     this.model.reset();
-    await this.#stores[this.#anyone()]!.reset(this.#key);
+    await this.#stores[this.#randomInstance()]!.reset(this.#key);
     return { name: "reset", edges: [], admitted: 0, writes: true, deletes: true };
   }
 
@@ -208,7 +208,7 @@ export class Run {
     this.history.push(`${this.#now}: ${what.join(" -> ")}`);
   }
 
-  #anyone(): number {
+  #randomInstance(): number {
     return Math.floor(this.#random() * this.#stores.length);
   }
 

@@ -21,7 +21,7 @@ const TRIP: Call[] = [
   ["transition", "api", "open"],
 ];
 
-/** Instances with the skews above, in order, and a hand on the row. */
+/** Instances with the skews above, in order, and functions that change and read the row. */
 async function openFleet(options = {}) {
   await using cleanup = new AsyncDisposableStack();
   const database = cleanup.use(await createDatabase());
@@ -52,13 +52,13 @@ async function openFleet(options = {}) {
   };
 }
 
-/** What an instance's policy does, by its own clock, which has moved on since the snapshot. */
+/** The decisions of an instance's policy, by its own clock, which has moved on since the snapshot. */
 function verdictsOf({ results, received, errors }: Answer) {
   assertEquals(errors, []);
   return results.map((snapshot) => verdictOf(snapshot, received, RESET));
 }
 
-/** That every instance refuses every request, for about so many seconds. */
+/** Asserts that every instance refuses every request, for about this many seconds. */
 async function assertAllRefuse(workers: Worker[], seconds: number): Promise<void> {
   const calls = oneTo(3).map((): Call => ["getState", "api"]);
   for (const answer of await Promise.all(workers.map((worker) => worker.run(calls)))) {

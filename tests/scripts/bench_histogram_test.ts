@@ -38,7 +38,7 @@ Deno.test("Histogram adds up what several processes measured", () => {
   assertNear(both.percentile(0.91), 50);
 });
 
-Deno.test("Histogram tells what was added since a copy", () => {
+Deno.test("Histogram.since holds only the latencies added after a copy", () => {
   const histogram = new Histogram();
   for (let i = 0; i < 10; i++) histogram.record(1000);
   const copy = histogram.copy();

@@ -28,7 +28,7 @@ Deno.test("measurePropagation sees every transition in every other process", asy
   assertEquals(verdicts.map(({ required, ok }) => [required, ok]), [["at most 200 ms", true]]);
 });
 
-Deno.test("measureFleets tells what a fleet of each size costs, unless it cannot connect", async () => {
+Deno.test("measureFleets measures a fleet of each size, unless it cannot connect", async () => {
   await using stage = await Stage.open();
   const { figures, lines } = await measureFleets(stage, {
     sizes: [1, 3, 1000],

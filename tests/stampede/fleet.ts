@@ -69,7 +69,7 @@ export class Fleet implements AsyncDisposable {
     const database = cleanup.use(await createDatabase());
     const sql = cleanup.use(connect(database.url));
     await migrate(fromPostgresJs(sql));
-    const upstream = cleanup.use(new Upstream(() => events.tell()));
+    const upstream = cleanup.use(new Upstream(() => events.notify()));
     const starting = await Promise.allSettled(skews.map(async (skew, index) => {
       const settings: GatewaySettings = {
         stomaPath,
@@ -81,7 +81,7 @@ export class Fleet implements AsyncDisposable {
         isShared,
         skew,
       };
-      return cleanup.use(await GatewayProcess.start(settings, () => events.tell()));
+      return cleanup.use(await GatewayProcess.start(settings, () => events.notify()));
     }));
     const gateways = starting.map((result) => {
       if (result.status === "rejected") throw result.reason;
@@ -170,11 +170,11 @@ function waitingOf(gateways: readonly GatewayProcess[]): number {
   return gateways.reduce((sum, { waiting }) => sum + waiting, 0);
 }
 
-/** Wakes whoever waits for something each time anything happened. */
+/** Wakes all waiting callers at each event. */
 class Events {
   #next = Promise.withResolvers<void>();
 
-  tell(): void {
+  notify(): void {
     const { resolve } = this.#next;
     this.#next = Promise.withResolvers();
     resolve();

@@ -16,7 +16,7 @@ import {
   type Wave,
 } from "./messages.ts";
 
-function tell(message: GatewayMessage): void {
+function send(message: GatewayMessage): void {
   console.log(JSON.stringify(message));
 }
 
@@ -53,11 +53,11 @@ async function serve(settings: GatewaySettings, waves: AsyncIterable<string>): P
     }],
   });
   await store.peek(settings.circuit); // is connected before the first wave
-  tell({ type: "ready" });
+  send({ type: "ready" });
   for await (const line of waves) {
     const { requests }: Wave = JSON.parse(line);
     for (let sent = 0; sent < requests; sent++) {
-      request(gateway).then((answer) => tell({ type: "answer", answer }));
+      request(gateway).then((answer) => send({ type: "answer", answer }));
     }
   }
 }

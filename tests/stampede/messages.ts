@@ -1,4 +1,4 @@
-/** What a test and its gateway processes say to each other: one line of JSON each. */
+/** The messages between a test and its gateway processes: one line of JSON each. */
 
 /** The one object that the policy and the store are both given. Durations are in milliseconds. */
 export interface Breaker {
@@ -25,7 +25,7 @@ export interface GatewaySettings {
   skew: number;
 }
 
-/** A starting shot: how many requests to send, all at once. */
+/** An order to send a number of requests, all at once. */
 export interface Wave {
   requests: number;
 }
@@ -34,12 +34,12 @@ export interface Wave {
 export interface Answer {
   status: number;
   retryAfter: string | null;
-  /** The state that the policy was told. */
+  /** The state that the policy got from the store. */
   state: string | null;
 }
 
-/** What a gateway process says: once that it is there, then each answer as it comes. */
+/** The messages of a gateway process: it is ready, then each answer. */
 export type GatewayMessage = { type: "ready" } | { type: "answer"; answer: Answer };
 
-/** The header that tells the upstream which gateway a request came through. */
+/** The header with the name of the gateway that a request came through. */
 export const GATEWAY_HEADER = "x-gateway";

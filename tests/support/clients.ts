@@ -56,7 +56,7 @@ export function openNodePostgres(
   { max = 10, prepare = true }: OpenOptions = {},
 ): Promise<OpenClient<pg.Pool>> {
   const raw = new pg.Pool({ connectionString: url, max });
-  // An idle connection that the server ends is reported here, and is fatal where nobody listens.
+  // An idle connection that the server ends is reported here, and is fatal without a listener.
   raw.on("error", () => {});
   return Promise.resolve({
     client: fromNodePostgres(raw, { prepare }),

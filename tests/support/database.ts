@@ -29,7 +29,7 @@ export function databaseUrl(): string {
   return url;
 }
 
-/** Opens postgres.js on a connection string: quiet, on one connection unless told otherwise. */
+/** Opens postgres.js on a connection string: quiet, on one connection by default. */
 export function connect(
   url: string,
   options: postgres.Options<Record<string, never>> = {},
@@ -78,8 +78,8 @@ export async function createDatabase(admin: string = databaseUrl()): Promise<Tes
 }
 
 /**
- * Drops the databases that killed test runs left on a server that outlives them: made over an hour
- * ago, and nobody connected.
+ * Drops the databases that killed test runs left on a server that outlives them. They were made over an
+ * hour ago and have no connection.
  */
 export async function dropAbandonedDatabases(admin: string): Promise<void> {
   await using sql = connect(admin);

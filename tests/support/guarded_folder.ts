@@ -11,7 +11,7 @@
 
 // The holder writes a line before and after each process it starts: "starting", its pid, "none".
 // Between the first two only postmaster.pid knows it. A pid that ended is never signalled, since
-// the system may have given it to somebody else.
+// the system may have given it to another process.
 const SCRIPT = `
 trap '' HUP INT TERM
 signal=$1
@@ -31,9 +31,9 @@ case $pid in
   *)
     # The process leads a group of its own. A stopped one has to be woken to be ended.
     kill -s "$signal" -- "-$pid" 2>/dev/null; kill -s CONT -- "-$pid" 2>/dev/null
-    turns=0
-    while kill -0 "$pid" 2>/dev/null && [ "$turns" -lt 250 ]; do
-      turns=$((turns + 1)); sleep 0.02
+    tries=0
+    while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 250 ]; do
+      tries=$((tries + 1)); sleep 0.02
     done
     kill -s KILL -- "-$pid" 2>/dev/null
     ;;
@@ -41,9 +41,9 @@ esac
 # A killed server leaves its shared memory segment behind, which its lock file names.
 segment=\${segment##* }
 [ -n "$segment" ] && ipcrm -m "$segment" 2>/dev/null
-turns=0
-while ! rm -rf "$folder" 2>/dev/null && [ "$turns" -lt 50 ]; do
-  turns=$((turns + 1)); sleep 0.1
+tries=0
+while ! rm -rf "$folder" 2>/dev/null && [ "$tries" -lt 50 ]; do
+  tries=$((tries + 1)); sleep 0.1
 done
 [ ! -e "$folder" ]
 `;
@@ -88,18 +88,18 @@ export class GuardedFolder implements AsyncDisposable {
    * terminal does not reach it. It has to end before the next one starts.
    */
   async spawn(program: string, options: Deno.CommandOptions): Promise<Deno.ChildProcess> {
-    await this.#tell("starting");
+    await this.#write("starting");
     const child = new Deno.Command(program, { ...options, detached: true }).spawn();
-    await this.#tell(String(child.pid));
+    await this.#write(String(child.pid));
     return child;
   }
 
-  /** Tells the guardian that the process has ended. */
+  /** Reports to the guardian that the process has ended. */
   async forget(): Promise<void> {
-    if (this.#ended === undefined) await this.#tell("none");
+    if (this.#ended === undefined) await this.#write("none");
   }
 
-  async #tell(line: string): Promise<void> {
+  async #write(line: string): Promise<void> {
     await this.#line.write(new TextEncoder().encode(`${line}\n`));
   }
 

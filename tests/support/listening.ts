@@ -12,7 +12,7 @@ import type { PostgresClient, Unlisten } from "../../src/types.ts";
  * Adds `listen` to a client.
  *
  * @param url Where to listen.
- * @param hears Whether a notification arrives; all do by default.
+ * @param hears Whether a notification gets through; all do by default.
  */
 export function listening(
   client: PostgresClient,

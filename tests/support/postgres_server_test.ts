@@ -17,7 +17,7 @@ Deno.test("startPostgres gives a server with careless defaults and the settings 
   });
 });
 
-Deno.test("restart brings a crashed server back with its port and its data", async () => {
+Deno.test("restart starts a crashed server again with its port and its data", async () => {
   await using server = await startPostgres();
   const { pid, url } = server;
   {

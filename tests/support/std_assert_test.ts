@@ -32,7 +32,22 @@ for (const [name, it] of implementations) {
     );
   });
 
-  test("assertNotEquals and the strict pair tell values from identities", () => {
+  test("assertEquals compares the classes of arrays, and all that they hold", () => {
+    class Rows extends Array<unknown> {}
+    passes(() => it.assertEquals(Rows.of({ a: 1 }), Rows.of({ a: 1 })));
+    passes(() => it.assertEquals<unknown>([Object.create(null), -0], [{}, 0]));
+    fails(() => it.assertEquals<unknown>(Rows.of({ a: 1 }), [{ a: 1 }]));
+    fails(() => it.assertEquals<unknown>([{ a: 1 }], Rows.of({ a: 1 })));
+    fails(() => it.assertEquals<unknown>({ rows: Rows.of() }, { rows: [] }));
+    fails(() => it.assertEquals<unknown>([[Rows.of()]], [[[]]]));
+    fails(() => it.assertEquals<unknown>(Object.assign([1], { count: 1 }), [1]));
+    fails(() =>
+      it.assertEquals<unknown>(Object.assign([1], { count: 1 }), Object.assign([1], { count: 2 }))
+    );
+    fails(() => it.assertArrayIncludes<unknown>([Rows.of(1)], [[1]]));
+  });
+
+  test("assertNotEquals and the strict pair distinguish values from identities", () => {
     const object = {};
     passes(() => it.assertNotEquals<unknown>([1], [2]));
     fails(() => it.assertNotEquals([1], [1]));

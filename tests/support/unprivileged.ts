@@ -1,10 +1,10 @@
-/** Whom a server that refuses root runs as. Empty where the tests are not root themselves. */
+/** The user of a server that refuses root. Empty where the tests do not run as root. */
 export interface Unprivileged {
   uid?: number;
   gid?: number;
 }
 
-/** Finds somebody without rights to run servers as, where the tests run as root. */
+/** Finds a user without rights for the servers, where the tests run as root. */
 export async function unprivileged(): Promise<Unprivileged> {
   if (Deno.uid() !== 0) return {};
   const id = async (flag: string) => {

@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 
-/** Asks again and again until something holds, and fails if it does not within so many milliseconds. */
+/** Polls a condition until it holds, and fails if it does not hold within a time. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   withinMs: number = 2000,

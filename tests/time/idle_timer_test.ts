@@ -8,12 +8,12 @@ Deno.test("IdleTimer fires once when it is wanted, and not when it is not", asyn
     fired++;
     first.resolve();
   });
-  timer.start(20);
-  timer.start(20);
+  timer.wakeBy(performance.now() + 20);
+  timer.wakeBy(performance.now() + 20);
   await first.promise;
   assertEquals(fired, 1);
 
-  timer.start(10);
+  timer.wakeBy(performance.now() + 10);
   timer.rest();
   await new Promise((resolve) => setTimeout(resolve, 30));
   assertEquals(fired, 1);
@@ -22,11 +22,24 @@ Deno.test("IdleTimer fires once when it is wanted, and not when it is not", asyn
 Deno.test("IdleTimer that is wanted again fires no later than it was asked to", async () => {
   const fired = Promise.withResolvers<number>();
   const timer = new IdleTimer(() => fired.resolve(performance.now()));
-  timer.start(40);
+  timer.wakeBy(performance.now() + 40);
   timer.rest();
   const start = performance.now();
-  timer.start(40);
+  timer.wakeBy(performance.now() + 40);
   assert(await fired.promise - start < 40 + 500);
+});
+
+Deno.test("IdleTimer says when it should fire while it runs, also at rest", () => {
+  const timer = new IdleTimer(() => {});
+  assertEquals(timer.dueAt, Infinity);
+  const moment = performance.now() + 60_000;
+  timer.wakeBy(moment);
+  timer.rest();
+  assertEquals(timer.dueAt, moment);
+  timer.wakeBy(moment + 1);
+  assertEquals(timer.dueAt, moment);
+  timer.stop();
+  assertEquals(timer.dueAt, Infinity);
 });
 
 Deno.test("IdleTimer at rest does not keep a process alive", async () => {
@@ -35,7 +48,7 @@ Deno.test("IdleTimer at rest does not keep a process alive", async () => {
     JSON.stringify(new URL("../../src/time/idle_timer.ts", import.meta.url))
   };
     const timer = new IdleTimer(() => console.log("fired"));
-    timer.start(600_000);
+    timer.wakeBy(performance.now() + 600_000);
     timer.rest();`;
   const child = new Deno.Command(Deno.execPath(), {
     args: ["eval", program],

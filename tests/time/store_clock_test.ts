@@ -84,8 +84,8 @@ Deno.test("a now() option is taken as it is, however far from the database's clo
 });
 
 /**
- * That a time, seen by a later call, lies where it was made: within the first call, give or take what
- * the second could not know of its offset, which is how long it took.
+ * Asserts that a time, as a later call returns it, lies within the call that made it. The tolerance is
+ * the uncertainty of the later call's clock offset, which is the duration of that call.
  */
 function assertWithin(time: number, made: Answer, seen: Answer): void {
   assertEquals([...made.errors, ...seen.errors], []);

@@ -177,7 +177,7 @@ async function checkQuickStartTypes(queue: ProgramQueue, project: string): Promi
       module: "esnext",
       moduleResolution: "bundler",
       types: [types],
-      // Those of others are their affair.
+      // Errors in the types of other packages are not ours to mend.
       skipLibCheck: true,
     };
     const config = `${project}/tsconfig.${name}.json`;

@@ -60,7 +60,7 @@ export class Report {
   }
 }
 
-/** Turns a check that throws into a result. */
+/** Runs a check. Its error becomes a result. */
 export async function resultOf(name: string, check: () => unknown): Promise<Result> {
   try {
     await check();

@@ -1,32 +1,39 @@
-/** How the changes that rows remember are read: the statement, and what it returns. */
+/** Reading the changes that rows remember. */
 
-import type { Change, Histories, History } from "../../rules/circuit.ts";
+import type { Change, Histories, History } from "../../ports.ts";
+import { effectiveStateSql } from "../../rules/forcing.ts";
+import { stateOfCode } from "../../rules/state.ts";
 import type { CircuitState } from "../../types.ts";
-import type { Row } from "../executor.ts";
-import { effectiveState, type StatementContext } from "../sql_parts.ts";
-
-/** What a state is in a remembered change: its place here. */
-const STATES: readonly CircuitState[] = ["closed", "open", "half-open"];
+import { textOf } from "../codec.ts";
+import type { Row, Statement, StatementContext } from "./context.ts";
 
 /**
- * Returns a row with the time alone, and one for each circuit that has moved or is not closed: the
- * state that the fleet sees, since when at the latest, and what the row remembers. No parameters.
+ * Reads a row with the time alone, and one for each circuit that has moved or is not closed: the
+ * state that the fleet sees, since when at the latest, and what the row remembers.
  */
-export function historyStatement(context: StatementContext): string {
+export function historyStatement(context: StatementContext): Statement<[], Histories> {
   const { table, now } = context;
-  return `select ${now}::text as circuit
+  return {
+    action: "read changes",
+    isRead: true,
+    text: `select case when current_setting('transaction_read_only')::boolean then 'read-only'
+else ${now}::text end as circuit
 union all
-select concat_ws(',', c.version, ${effectiveState("c", now)},
+select concat_ws(',', c.version, ${effectiveStateSql("c", now)},
   greatest(c.last_state_change, case when c.forced_until <= ${now} then c.forced_until end),
   array_to_string(c.changes, ',')) || e'\\n' || c.key
-from ${table.quoted} c where c.version > 0 or c.state <> 'closed'`;
+from ${table.quoted} c where c.version > 0 or c.state <> 'closed'`,
+    encode: () => [],
+    decode: toHistories,
+    timeOf: ({ readAt }) => readAt,
+  };
 }
 
 /** Rows of {@linkcode historyStatement} as what circuits remember. */
 export function toHistories(rows: Row[]): Histories {
   const histories: Histories = { circuits: [], readAt: 0 };
   for (const row of rows) {
-    const text = String(row.circuit);
+    const text = textOf(row.circuit) ?? "";
     if (text.includes("\n")) histories.circuits.push(toHistory(text));
     else histories.readAt = Number(text);
   }
@@ -42,7 +49,7 @@ function toHistory(text: string): History {
     changes.push({
       version: Number(rest[i]),
       at: Number(rest[i + 1]),
-      state: STATES[Number(rest[i + 2])] ?? "closed",
+      state: stateOfCode(Number(rest[i + 2])),
     });
   }
   return {

@@ -1,43 +1,57 @@
 /**
- * The SQL that removes circuits nobody misses: closed ones. One that is open, half-open (and so
- * leased) or forced is never removed. Rows that somebody holds are skipped, not waited for.
+ * Removing closed circuits that are not used. An open, half-open (and so leased) or forced circuit is
+ * never removed. Rows that are locked are skipped, not waited for.
  */
 
+import { isForcedSql } from "../../rules/forcing.ts";
+import { storedStateSql } from "../../rules/state.ts";
 import { SILENCE } from "../change_triggers.ts";
-import type { TableName } from "../identifier.ts";
-import { quoteLiteral } from "../identifier.ts";
-import { isForced, type StatementContext, storedState } from "../sql_parts.ts";
+import { quoteLiteral, type TableName } from "../identifier.ts";
+import type { Row, Statement, StatementContext } from "./context.ts";
 
-/** Parameters: for how many milliseconds idle, how many at most. Returns how many were removed. */
-export function pruneStatement(context: StatementContext, isElected: boolean): string {
+/** Removes circuits that were idle for `idleMs`, at most `limit` of them. Returns how many. */
+export function pruneStatement(
+  context: StatementContext,
+  isElected: boolean,
+): Statement<[idleMs: number, limit: number], number> {
   const { table, now } = context;
-  return `with ${isElected ? elected(table) : ""}doomed as (
+  return {
+    action: "prune circuits",
+    text: `with ${isElected ? elected(table) : ""}doomed as (
   select c.ctid as place from ${table.quoted} as c
   where ${isSilent} and ${isRemovable(now)} and c.updated_at < ${now} - ${
-    context.param(0)
-  }::bigint${isElected ? " and (select won from elected)" : ""}
+      context.param(0)
+    }::bigint${isElected ? " and (select won from elected)" : ""}
   limit ${context.param(1)}::int for update skip locked
-), ${removed(table)}`;
+), ${removed(table)}`,
+    encode: (idleMs, limit) => [`${idleMs}`, `${limit}`],
+    decode: removedOf,
+  };
 }
 
-/** Parameters: how many circuits to keep. Removes those whose last use is longest ago. */
-export function trimStatement(context: StatementContext): string {
+/** Removes the circuits longest idle until `maxCircuits` are left. Returns how many it removed. */
+export function trimStatement(context: StatementContext): Statement<[maxCircuits: number], number> {
   const { table, now } = context;
-  return `with ${elected(table)}excess as materialized (
+  return {
+    action: "trim circuits",
+    text: `with ${elected(table)}excess as materialized (
   select greatest(count(*) - ${context.param(0)}::bigint, 0) as excess from ${table.quoted}
   where (select won from elected)
 ), doomed as (
   select c.ctid as place from ${table.quoted} as c
   where ${isSilent} and (select excess from excess) > 0 and ${isRemovable(now)}
   order by c.updated_at limit (select excess from excess) for update skip locked
-), ${removed(table)}`;
+), ${removed(table)}`,
+    encode: (maxCircuits) => [`${maxCircuits}`],
+    decode: removedOf,
+  };
 }
 
-/** Whoever knows one of them forgets it by itself. For this transaction only, which is the statement. */
+/** The triggers do not announce these deletions. For this transaction only, which is the statement. */
 const isSilent = `(select set_config('${SILENCE}', 'on', true)) = 'on'`;
 
 function isRemovable(now: string): string {
-  return `${storedState("c")} = 'closed' and not ${isForced("c", now)}`;
+  return `${storedStateSql("c")} = 'closed' and not ${isForcedSql("c", now)}`;
 }
 
 /** One instance at a time: the others find the lock taken and have nothing to do. */
@@ -48,10 +62,14 @@ function elected(table: TableName): string {
 ), `;
 }
 
-/** By their place, which costs no second look for their keys: the locks keep it from changing. */
+/** Deletes rows by their ctid, without a second search by key. The locks keep it from changing. */
 function removed(table: TableName): string {
   return `gone as (
   delete from ${table.quoted} as c where c.ctid = any(array(select place from doomed)) returning 1
 )
 select count(*)::int as removed from gone`;
+}
+
+function removedOf(rows: Row[]): number {
+  return Number(rows[0]!.removed);
 }

@@ -1,145 +1,133 @@
 /**
- * The SQL of the statements that read, count, list and reset. All are set-based: arrays go in, and
- * rows are written in one order (by key, "C" collation), so that two instances never deadlock.
- *
- * Parameters are text and cast here, so that every driver sends and returns the same.
+ * Recording results. Rows are written in one order (by key, "C" collation) and in one pass, so that
+ * two instances never deadlock. No key stands twice in a statement.
  */
 
-import { MAX_COUNT } from "../../types.ts";
-import type { TableName } from "../identifier.ts";
-import { AGGREGATED, columns, keyedColumns } from "../codec.ts";
-import { BY_INDEX, effectiveState, type StatementContext } from "../sql_parts.ts";
+import type { Circuit } from "../../circuit.ts";
+import { addCountSql, firstFailuresSql, rememberFailuresSql } from "../../rules/counting.ts";
+import { AGGREGATED, packCircuit, packKeyedCircuit, toCircuits } from "../codec.ts";
+import { textArray } from "../text_array.ts";
+import type { Statement, StatementContext } from "./context.ts";
+import { timeOf } from "./read.ts";
 
-/** Parameters: keys. Returns the circuits that there are. */
-export function readStatement(context: StatementContext): string {
-  return `select ${AGGREGATED} from (${readRows(context)}) as found`;
+/** What is to be counted for one circuit. */
+export interface Tally {
+  key: string;
+  failures: number;
+  successes: number;
 }
 
-function readRows(context: StatementContext): string {
-  return `select ${keyedColumns(context, once(context))}
-from ${context.table.quoted} c where key = any(${context.param(0)}::text[])
-and ${BY_INDEX}`;
-}
+type Record<Args extends unknown[]> = Statement<Args, Circuit[]>;
 
-/** Parameters: the key. The form for a lone key, which is cheaper to run. */
-export function readOneStatement(context: StatementContext): string {
-  return `select ${columns(context)}
-from ${context.table.quoted} c where key = ${context.param(0)}`;
-}
-
-/** Parameters: keys, failures and successes to add, key by key; no key twice. */
-export function recordStatement(context: StatementContext): string {
+/** Counts failures and successes of several circuits. */
+export function recordStatement(context: StatementContext): Record<[tallies: readonly Tally[]]> {
   const { now } = context;
-  return `with written as (${insertCounts(context)}
+  return {
+    action: "record results",
+    text: `with written as (${insertCounts(context)}
 select key, failures, successes, ${failureTime(now, "failures")}, ${now}${
-    failureTimes(context, "failures")
-  }
+      failureTimes(context, "failures")
+    }
 from unnest(
   ${context.param(0)}::text[], ${context.param(1)}::bigint[], ${context.param(2)}::bigint[]
 ) as call (key, failures, successes)
 order by key collate "C"
 ${addCounts(context)}
-returning ${keyedColumns(context)}${context.relaxation})
-select ${AGGREGATED} from written`;
+returning ${packKeyedCircuit(context)}${context.relaxation})
+select ${AGGREGATED} from written`,
+    encode: (tallies) => [
+      textArray(tallies.map(({ key }) => key)),
+      textArray(tallies.map(({ failures }) => failures)),
+      textArray(tallies.map(({ successes }) => successes)),
+    ],
+    decode: (rows) => toCircuits(rows),
+    timeOf,
+  };
 }
 
-/** Parameters: the key, failures and successes to add. The form for a lone key. */
-export function recordOneStatement(context: StatementContext): string {
+/** Counts failures and successes of one circuit. */
+export function recordOneStatement(context: StatementContext): Record<[tally: Tally]> {
   const { now } = context;
   const failures = `${context.param(1)}::bigint`;
-  return `${insertCounts(context)}
+  return {
+    action: "record result",
+    text: `${insertCounts(context)}
 values (${context.param(0)}, ${failures}, ${context.param(2)}::bigint,
   ${failureTime(now, failures)}, ${now}${failureTimes(context, failures)})
 ${addCounts(context)}
-returning ${columns(context)}${context.relaxation}`;
+returning ${packCircuit(context)}${context.relaxation}`,
+    encode: ({ key, failures, successes }) => [key, `${failures}`, `${successes}`],
+    decode: (rows, { key }) => toCircuits(rows, key),
+    timeOf,
+  };
 }
 
-/** Parameters: keys, successes to add, key by key; no key twice. The form without failures. */
-export function recordSuccessesStatement(context: StatementContext): string {
-  return `with written as (${insertSuccesses(context)}
-select key, successes, ${once(context)}
+/** Counts successes of several circuits: the form without failures. */
+export function recordSuccessesStatement(
+  context: StatementContext,
+): Record<[tallies: readonly Tally[]]> {
+  return {
+    action: "record successes",
+    text: `with written as (${insertSuccesses(context)}
+select key, successes, ${context.statementTime}
 from unnest(${context.param(0)}::text[], ${context.param(1)}::bigint[]) as call (key, successes)
 order by key collate "C"
-${addInserted()}
-returning ${keyedColumns(context, "c.updated_at")}${context.relaxation})
-select ${AGGREGATED} from written`;
+${addSuccesses()}
+returning ${packKeyedCircuit(context, "c.updated_at")}${context.relaxation})
+select ${AGGREGATED} from written`,
+    encode: (tallies) => [
+      textArray(tallies.map(({ key }) => key)),
+      textArray(tallies.map(({ successes }) => successes)),
+    ],
+    decode: (rows) => toCircuits(rows),
+    timeOf,
+  };
 }
 
-/** Parameters: the key, successes to add. The form for a lone key without failures. */
-export function recordOneSuccessesStatement(context: StatementContext): string {
-  return `${insertSuccesses(context)}
+/** Counts successes of one circuit, whether or not it has a row. */
+export function recordOneSuccessesStatement(context: StatementContext): Record<[tally: Tally]> {
+  return {
+    action: "record successes",
+    text: `${insertSuccesses(context)}
 values (${context.param(0)}, ${context.param(1)}::bigint, ${context.now})
-${addInserted()}
-returning ${columns(context, "c.updated_at")}${context.relaxation}`;
+${addSuccesses()}
+returning ${packCircuit(context, "c.updated_at")}${context.relaxation}`,
+    encode: ({ key, successes }) => [key, `${successes}`],
+    decode: (rows, { key }) => toCircuits(rows, key),
+    timeOf,
+  };
+}
+
+/**
+ * Adds one success, or several, to a row. Returns nothing for a key without a row. A healthy gateway
+ * sends this all day: an insert that finds its row costs the server more, and so does a second
+ * parameter cost the driver.
+ */
+export function addSuccessesStatement(
+  context: StatementContext,
+  isOne: boolean,
+): Record<[tally: Tally]> {
+  const successes = isOne ? "1" : `${context.param(1)}::bigint`;
+  return {
+    action: isOne ? "record success" : "record successes",
+    text: `update ${context.table.quoted} as c set
+  success_count = ${addCountSql("c.success_count", successes)}, updated_at = ${context.now}
+where key = ${context.param(0)}
+returning ${packCircuit(context, "c.updated_at")}${context.relaxation}`,
+    encode: isOne ? ({ key }) => [key] : ({ key, successes }) => [key, `${successes}`],
+    decode: (rows, { key }) => toCircuits(rows, key),
+    timeOf,
+  };
 }
 
 function insertSuccesses({ table }: StatementContext): string {
   return `insert into ${table.quoted} as c (key, success_count, updated_at)`;
 }
 
-function addInserted(): string {
+function addSuccesses(): string {
   return `on conflict (key) do update set
-  success_count = ${saturated("success_count")}, updated_at = excluded.updated_at`;
-}
-
-/** The time of a statement for many circuits, whose rows need not look at the clock one by one. */
-function once({ now }: StatementContext): string {
-  return `(select ${now})`;
-}
-
-/**
- * Parameters: the key, and successes to add unless it `isOne`. Returns nothing for a key without
- * a row. What a healthy gateway does all day: an insert that finds its row there costs the server
- * more, and so does a driver's look at a second parameter.
- */
-export function addOneSuccessesStatement(context: StatementContext, isOne: boolean): string {
-  const successes = isOne ? "1" : `${context.param(1)}::bigint`;
-  return `update ${context.table.quoted} as c set
-  success_count = ${saturated("success_count", successes)}, updated_at = ${context.now}
-where key = ${context.param(0)}
-returning ${columns(context, "c.updated_at")}${context.relaxation}`;
-}
-
-/**
- * Parameters: keys to read; keys, successes to add to each, and the version that they belong to; no
- * key twice. Returns what it read, and what it counted with `counted`. A row that somebody else is
- * at is left out rather than waited for: instances that count the same circuits all the time would
- * queue for them, one after the other. A circuit that was reset meanwhile goes on with the version,
- * so that the next refresh counts as well.
- */
-export function refreshStatement(context: StatementContext): string {
-  const { table, now } = context;
-  return `with call as materialized (
-  select * from unnest(
-    ${context.param(1)}::text[], ${context.param(2)}::bigint[], ${context.param(3)}::bigint[]
-  ) as call (key, successes, version)
-), held as materialized (
-  select call.* from call join ${table.quoted} as c on c.key = call.key and ${BY_INDEX}
-  order by c.key collate "C" for update of c skip locked
-), counted as (
-  update ${table.quoted} as c set
-    success_count = case
-      when c.version = held.version or c.version = held.version + 1 and c.state <> 'half-open'
-        then ${saturated("success_count", "held.successes")}
-      else c.success_count end,
-    updated_at = ${now}
-  from held where c.key = held.key and ${BY_INDEX}
-  returning ${keyedColumns(context)}${context.relaxation}
-), made as (
-  insert into ${table.quoted} as c (key, success_count, updated_at, version)
-  select key, successes, ${now}, version from call
-  where not exists (select from ${table.quoted} as found where found.key = call.key)
-  order by key collate "C"
-  on conflict (key) do nothing
-  returning ${keyedColumns(context)}${context.relaxation}
-)
-select ${AGGREGATED}, counted from (
-  select circuit, 1 as counted from counted
-  union all
-  select circuit, 1 from made
-  union all
-  select circuit, 0 from (${readRows(context)}) as read
-) as found group by counted`;
+  success_count = ${addCountSql("c.success_count", "excluded.success_count")},
+  updated_at = excluded.updated_at`;
 }
 
 function insertCounts({ table, rules }: StatementContext): string {
@@ -154,66 +142,17 @@ function failureTime(now: string, failures: string): string {
 }
 
 function failureTimes({ rules, now }: StatementContext, failures: string): string {
-  if (rules.failureWindowMs === undefined) return "";
-  return `, array_fill(${now}, array[least(${failures}, ${windowCapacity(rules)})::int])`;
+  return rules.failureWindowMs === undefined ? "" : `, ${firstFailuresSql(failures, now, rules)}`;
 }
 
 function addCounts({ rules, now }: StatementContext): string {
   return `on conflict (key) do update set
-  failure_count = ${saturated("failure_count")},
-  success_count = ${saturated("success_count")},
+  failure_count = ${addCountSql("c.failure_count", "excluded.failure_count")},
+  success_count = ${addCountSql("c.success_count", "excluded.success_count")},
   last_failure_time =
     case when excluded.failure_count > 0 then ${now} else c.last_failure_time end,
   updated_at = ${now}${
     rules.failureWindowMs === undefined ? "" : `,
-  recent_failures = ${keptFailures(now, rules.failureWindowMs, windowCapacity(rules))}`
+  recent_failures = ${rememberFailuresSql("c", "excluded.failure_count", now, rules)}`
   }`;
-}
-
-// The inner bound is for a counter that somebody else set beyond ours: adding to 2^63 - 1 fails.
-function saturated(counter: string, added: string = `excluded.${counter}`): string {
-  return `least(least(c.${counter}, ${MAX_COUNT}) + ${added}, ${MAX_COUNT})`;
-}
-
-/** The failures that a row remembers: those of the window, the newest first to stay. */
-function keptFailures(now: string, windowMs: number, capacity: number): string {
-  return `case when excluded.failure_count = 0 then c.recent_failures else array(
-    select at from (
-      select at from unnest(c.recent_failures) as failure (at), (select ${now} as now) clock
-      where abs(now - at) < ${windowMs}
-      union all
-      select ${now} from generate_series(1, least(excluded.failure_count, ${capacity}))
-    ) as failure order by at desc limit ${capacity}
-  ) end`;
-}
-
-/** How many failures a row remembers: enough to decide, and to be exact where people look. */
-function windowCapacity({ failureThreshold = 1 }: StatementContext["rules"]): number {
-  return Math.max(failureThreshold, 1000);
-}
-
-/** Parameters: keys. The clock is not among them. */
-export function resetStatement(table: TableName): string {
-  return `with c as (
-  select key from ${table.quoted} where key = any($1::text::text[])
-  order by key collate "C" for update
-)
-delete from ${table.quoted} as doomed using c where doomed.key = c.key`;
-}
-
-/** Parameters: state or null, limit, and the key to start after, where there is one. */
-export function listStatement(context: StatementContext, hasCursor: boolean): string {
-  const state = context.param(0);
-  return `select ${keyedColumns(context)} from ${context.table.quoted} c
-where (${state} is null or ${effectiveState("c", context.now)} = ${state})${
-    hasCursor ? ` and key collate "C" > ${context.param(2)}` : ""
-  }
-order by key collate "C" limit ${context.param(1)}::int`;
-}
-
-/** Fails unless the table is there; returns whether the server takes writes. No parameters. */
-export function checkStatement(table: TableName): string {
-  return `select current_setting('transaction_read_only') as read_only
-from (select 1) as always
-left join (select key, version from ${table.quoted} limit 1) as any_circuit on true`;
 }

@@ -5,20 +5,26 @@
  * @module
  */
 
-import { assert, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import process from "node:process";
 import { type BunSqlLike, fromBunSql } from "../../../src/adapters/bun_sql.ts";
+import { runAloneOf } from "../../../src/client_traits.ts";
 import { conformance } from "../../conformance/suite.ts";
 import { sqlBackend } from "../../conformance/sql_backend.ts";
 import { adapterContract } from "../contract.ts";
 import { Inbox, listeningContract, send } from "../listening.ts";
+import { terminatingContract } from "../terminating.ts";
 import type { BunTestResult } from "./result.ts";
 
 // Bun's own types would replace those of the web platform in all files that are checked with this.
 declare const Bun: {
   SQL: new (
     options: { url: string; max: number; prepare?: boolean; onclose?: () => void },
-  ) => BunSqlLike & { close(): Promise<void> };
+  ) => BunSqlLike & {
+    close(): Promise<void>;
+    reserve(): Promise<BunSqlLike & { release(): void }>;
+    begin(body: (inside: BunSqlLike) => Promise<void>): Promise<void>;
+  };
 };
 
 const url = process.argv[2] ?? "";
@@ -52,6 +58,32 @@ listeningContract(runner, {
       [Symbol.asyncDispose]: () => sql.close(),
     });
   },
+});
+
+terminatingContract(runner, {
+  name: "Bun.SQL",
+  // Bun sends statements on connections that have one.
+  companions: 3,
+  open(max) {
+    const sql = new Bun.SQL({ url, max });
+    return Promise.resolve({
+      client: fromBunSql(sql),
+      [Symbol.asyncDispose]: () => sql.close(),
+    });
+  },
+});
+
+runner.test("Bun.SQL: what is reserved or begun does not replace its session", async () => {
+  const sql = new Bun.SQL({ url, max: 1 });
+  assert(runAloneOf(fromBunSql(sql)) !== undefined);
+  const reserved = await sql.reserve();
+  assertEquals(runAloneOf(fromBunSql(reserved)), undefined);
+  reserved.release();
+  await sql.begin((inside) => {
+    assertEquals(runAloneOf(fromBunSql(inside)), undefined);
+    return Promise.resolve();
+  });
+  await sql.close();
 });
 
 runner.test("Bun.SQL: listen rejects where it cannot, and is absent where Bun is too old", async () => {

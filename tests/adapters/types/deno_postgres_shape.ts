@@ -19,6 +19,7 @@ interface Client {
 }
 
 interface PoolClient extends Client {
+  end(): Promise<void>;
   release(): void;
 }
 
@@ -36,11 +37,18 @@ export const clients: PostgresClient[] = [
   fromDenoPostgres(pool),
   fromDenoPostgres(client),
   fromDenoPostgres(lent),
+  fromDenoPostgres(() => pool),
 ];
+
+export const ended: Promise<void> = fromDenoPostgres(() => pool).end();
 
 // @ts-expect-error Deno Postgres has no query: it needs the adapter.
 export const bare: PostgresClient = pool;
 // @ts-expect-error A pool whose connections cannot be given back.
 fromDenoPostgres({ connect: () => Promise.resolve(client) });
+// @ts-expect-error A function that makes clients.
+fromDenoPostgres(() => client);
+// @ts-expect-error The caller that made the pool ends it.
+fromDenoPostgres(pool).end();
 // @ts-expect-error Deno Postgres has no options here.
 fromDenoPostgres(pool, { prepare: false });

@@ -5,6 +5,7 @@ import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../..
 import { oneTo } from "../../conformance/session.ts";
 import { openPostgresJs } from "../../support/clients.ts";
 import { createDatabase } from "../../support/database.ts";
+import { createRole } from "../../support/role.ts";
 import { verdictOf } from "../../support/policy.ts";
 
 const RESET = 30_000;
@@ -17,14 +18,15 @@ async function openStage() {
   const { client } = cleanup.use(await openPostgresJs(database.url, { max: 8 }));
   await migrate(client);
   const holder = cleanup.use(await openPostgresJs(database.url, { max: 1 }));
-  const denied = cleanup.use(await openPostgresJs(database.url, { max: 1 }));
+  const role = cleanup.use(await createRole(database, (sql) => client.query(sql)));
+  const denied = cleanup.use(await openPostgresJs(role.url, { max: 1 }));
   const clock = { at: 1000 };
   const kept = cleanup.move();
   return {
     clock,
     /** A connection on which a write, and a lock of a row, is an error. */
     async readOnly(): Promise<PostgresClient> {
-      await denied.client.query("set default_transaction_read_only = on");
+      await client.query(`grant select on ${TABLE} to ${role.quoted}`);
       return denied.client;
     },
     client,
@@ -35,7 +37,7 @@ async function openStage() {
         probeTimeoutMs: LEASE,
         now: () => clock.at,
       }),
-    /** All there is to see of a row, also who locked it last. */
+    /** All fields of a row, and the transaction that locked it last. */
     async row(): Promise<unknown> {
       return (await client.query(`select *, xmin, xmax, ctid from ${TABLE}`)).rows[0];
     },
@@ -85,10 +87,10 @@ for (const denied of ["open", "half-open", "forced open"] as const) {
     if (denied === "forced open") await store.forceOpen("api");
     const before = await stage.row();
     const client = watched(await stage.readOnly());
-    for (const batch of oneTo(3)) {
+    for (const round of oneTo(3)) {
       const kinds = await kindsOf(stage.open(client), 100, stage.clock.at);
       assertEquals([...kinds.keys()], ["refuse"]);
-      assertEquals(client.statements, batch);
+      assertEquals(client.statements, round);
       stage.clock.at += 1000;
     }
     assertEquals(await stage.row(), before);
@@ -101,7 +103,7 @@ Deno.test("denied requests that keep coming share reads", async () => {
   const client = watched(await stage.readOnly());
   const store = stage.open(client);
   const requests: Promise<unknown>[] = [];
-  // Each turn of the event loop brings more, while the statements before are still under way.
+  // More requests come in each run of the event loop, while earlier statements are in flight.
   for (const _ of oneTo(10)) {
     requests.push(...oneTo(10).map(() => store.getState("api")));
     await Promise.resolve();

@@ -1,6 +1,7 @@
 /**
- * Deep equality: node's strict one, except that an object without a prototype equals a literal and
- * that both zeros are equal.
+ * Deep equality as the original has it, for what tests compare: node's strict one, except that an
+ * object without a prototype equals a literal and that both zeros are equal. Classes count: what extends
+ * `Array` is not equal to an array.
  *
  * @module
  */
@@ -12,16 +13,35 @@ import { AssertionError, explain } from "./assertion_error.ts";
 /** Whether two values are deeply equal. */
 export function equal(a: unknown, b: unknown): boolean {
   if (a === b || isDeepStrictEqual(a, b)) return true;
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((value, index) => equal(value, b[index]));
-  }
-  if (!isPlain(a) || !isPlain(b)) return false;
-  const keys = Reflect.ownKeys(a);
-  return keys.length === Reflect.ownKeys(b).length &&
+  if (!isComparable(a) || !isComparable(b) || !haveSameConstructor(a, b)) return false;
+  const keys = keysOf(a);
+  return keys.length === keysOf(b).length && lengthOf(a) === lengthOf(b) &&
     keys.every((key) => Object.hasOwn(b, key) && equal(a[key], b[key]));
 }
 
-function isPlain(value: unknown): value is Record<PropertyKey, unknown> {
+type Keyed = Record<PropertyKey, unknown>;
+
+function isComparable(value: unknown): value is Keyed {
+  return Array.isArray(value) || isPlain(value);
+}
+
+/** Whether the values are of one class. An object without a prototype counts as a literal. */
+function haveSameConstructor(a: Keyed, b: Keyed): boolean {
+  return (a.constructor ?? Object) === (b.constructor ?? Object);
+}
+
+function keysOf(value: Keyed): PropertyKey[] {
+  return Reflect.ownKeys(value).filter((key) =>
+    Object.prototype.propertyIsEnumerable.call(value, key)
+  );
+}
+
+/** Arrays with holes have as many keys as shorter ones. */
+function lengthOf(value: Keyed): unknown {
+  return Array.isArray(value) ? value.length : undefined;
+}
+
+function isPlain(value: unknown): value is Keyed {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype;
@@ -32,7 +52,7 @@ function matches(actual: unknown, expected: unknown): boolean {
   if (!isPlain(expected)) return equal(actual, expected);
   if (typeof actual !== "object" || actual === null) return false;
   return Reflect.ownKeys(expected).every((key) =>
-    key in actual && matches((actual as Record<PropertyKey, unknown>)[key], expected[key])
+    key in actual && matches((actual as Keyed)[key], expected[key])
   );
 }
 
@@ -44,6 +64,7 @@ export function assertEquals<T>(actual: T, expected: T, msg?: string): void {
   } catch (error) {
     throw new AssertionError(explain((error as Error).message, msg));
   }
+  throw new AssertionError(explain("Values are not equal", msg));
 }
 
 /** The values are not deeply equal. */

@@ -1,7 +1,7 @@
-/** Pieces of SQL that several statements share. */
+/** What the text of a store's statements depends on, and the pieces that several families share. */
 
-import type { CircuitRules } from "../options/store_options.ts";
-import type { TableName } from "./identifier.ts";
+import type { CircuitRules } from "../../options/store_options.ts";
+import type { TableName } from "../identifier.ts";
 
 /** What the text of a store's statements depends on. */
 export class StatementContext {
@@ -40,44 +40,38 @@ export class StatementContext {
   param(index: number): string {
     return `$${this.#firstParameter + index}::text`;
   }
+
+  /** The time of a statement for many circuits, whose rows need not look at the clock one by one. */
+  get statementTime(): string {
+    return `(select ${this.now})`;
+  }
 }
 
 /**
  * A condition that is always true and never evaluated, for the planner alone. A statement may be
  * planned once, while the table is small enough to be read whole, and be run with that plan when
  * random keys have filled it. Rows that seem expensive to look at make the index the better choice
- * from some twenty rows on. The form for a lone key goes without: it would pay more than it can save.
+ * from some twenty rows on. The form for a single key goes without: it would pay more than it saves.
  */
 export const BY_INDEX: string = `case when c.version < 0
   then (select count(*) from generate_series(1, 10000) as i where i > c.version) >= 0
   else true end`;
 
-/** The failures of the window. A time ahead by more than it was stamped before a clock was set back. */
-export function recentFailures(windowMs: number, now: string): string {
-  return `(
-    select count(*) from unnest(c.recent_failures) as failure (at), (select ${now} as now) clock
-    where abs(now - at) < ${windowMs}
-  )`;
-}
+/** A row as a driver returns it. */
+export type Row = Record<string, unknown>;
 
-/** The failure count that decides whether a circuit is due to open. */
-export function decidingFailures({ rules }: StatementContext, now: string): string {
-  return rules.failureWindowMs === undefined
-    ? "c.failure_count"
-    : recentFailures(rules.failureWindowMs, now);
-}
-
-/** What a row's state counts as: one that nobody knows reads as closed, for traffic must go on. */
-export function storedState(row: string): string {
-  return `case when ${row}.state in ('open', 'half-open') then ${row}.state else 'closed' end`;
-}
-
-/** Whether an operator's state is in force. */
-export function isForced(row: string, now: string): string {
-  return `(${row}.forced_state is not null and coalesce(${now} < ${row}.forced_until, true))`;
-}
-
-/** A row's state as the fleet sees it. */
-export function effectiveState(row: string, now: string): string {
-  return `case when ${isForced(row, now)} then ${row}.forced_state else ${storedState(row)} end`;
+/** One statement: its text, its parameters and what its rows mean, side by side. */
+export interface Statement<Args extends unknown[], Result> {
+  /** What it does, for errors: "read circuit". */
+  readonly action: string;
+  /** Whether it only reads, so that it may be sent again whatever became of it. */
+  readonly isRead?: boolean;
+  /** Whether the caller's clock is not among its parameters, which are then numbered from 1. */
+  readonly hasNoClock?: boolean;
+  readonly text: string;
+  /** Its own parameters. The caller's clock is not among them. */
+  encode(...args: Args): (string | null)[];
+  decode(rows: Row[], ...args: Args): Result;
+  /** The server's time in a result, where it is the time of that moment. */
+  timeOf?(result: Result): number | undefined;
 }

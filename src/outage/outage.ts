@@ -1,0 +1,123 @@
+import { isCircuitBreakerStoreError, isOutage, isStoreTimeoutError } from "../errors.ts";
+import type { OutageChange } from "../options/store_options.ts";
+import type { StatementEvent } from "../ports.ts";
+import { startBackgroundTimer } from "../time/background_timer.ts";
+
+/** The pause before the first check. It is short, because most lost connections are no outage. */
+const FIRST_CHECK_MS = 20;
+
+/** The longest pause between two checks. The store notices within it that the database is back. */
+const MAX_CHECK_MS = 1000;
+
+/**
+ * Checks of a server that takes no writes are closer: a check may have to close one more session before
+ * it finds the new primary.
+ */
+const MAX_READ_ONLY_CHECK_MS = 400;
+
+/** read_only_sql_transaction */
+const READ_ONLY = "25006";
+
+/** What the detection of outages needs. */
+export interface OutageOptions {
+  /** Resolves where the database can be used. */
+  check: () => Promise<void>;
+  /** Whether the process was held up since a moment of `performance.now()`. */
+  wasHeldUpSince: (moment: number) => boolean;
+  /** Called at the begin and at the end of an outage. Does not throw. */
+  onChange: (change: OutageChange) => void;
+}
+
+/**
+ * Finds out whether the database is out, from the statements that were sent anyway. During an outage
+ * one background check after another asks the database, at random moments so that a thousand
+ * instances do not return at once.
+ *
+ * States: in, out, ended.
+ * - a statement fails with a timeout or because the database cannot be used: in -> out. Not so where
+ *   the statement was sent before the last outage ended (it hangs since then), where the process was
+ *   held up meanwhile (a driver's timer fired for that reason, or a connection was lost), and where
+ *   reading the whole history took too long (that says nothing about calls).
+ * - a check succeeds: out -> in.
+ * - `end`: to ended. Calls go to the database from then on.
+ */
+export class Outage {
+  readonly #options: OutageOptions;
+  #cause: Error | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Checks since a call last succeeded: an outage that comes back at once is asked less often. */
+  #checks = 0;
+  /** When the last outage ended, on the clock of `performance.now()`. */
+  #endedAt = -Infinity;
+  #isEnded = false;
+
+  constructor(options: OutageOptions) {
+    this.#options = options;
+  }
+
+  /** What showed that the database is out; `undefined` while it is in. */
+  get cause(): Error | undefined {
+    return this.#cause;
+  }
+
+  /** A statement has ended. */
+  onStatement(event: StatementEvent): void {
+    const { kind, error } = event;
+    // The checks of an outage say nothing about calls.
+    if (kind === "check") return;
+    if (error === undefined) this.#checks = 0;
+    else if (this.#cause === undefined && isOutage(error) && this.#isEvidence(event, error)) {
+      this.#begin(error);
+    }
+  }
+
+  /** Stops the checks. */
+  end(): void {
+    this.#isEnded = true;
+    this.#cause = undefined;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #isEvidence({ kind, ms }: StatementEvent, error: Error): boolean {
+    const sentAt = performance.now() - ms;
+    if (sentAt <= this.#endedAt) return false;
+    if (isStoreTimeoutError(error)) return kind !== "history";
+    const sqlState = sqlStateOf(error);
+    return sqlState !== undefined || !this.#options.wasHeldUpSince(sentAt);
+  }
+
+  #begin(cause: Error): void {
+    if (this.#isEnded) return;
+    this.#cause = cause;
+    this.#scheduleCheck(cause);
+    this.#options.onChange({ isOut: true, cause });
+  }
+
+  #scheduleCheck(reason: unknown): void {
+    const most = sqlStateOf(reason) === READ_ONLY ? MAX_READ_ONLY_CHECK_MS : MAX_CHECK_MS;
+    const delay = Math.min(FIRST_CHECK_MS * 2 ** this.#checks, most);
+    this.#checks++;
+    this.#timer = startBackgroundTimer(
+      () => void this.#check(),
+      delay * (0.5 + Math.random() / 2),
+    );
+  }
+
+  async #check(): Promise<void> {
+    try {
+      await this.#options.check();
+    } catch (error) {
+      if (!this.#isEnded) this.#scheduleCheck(error);
+      return;
+    }
+    if (this.#isEnded) return;
+    this.#cause = undefined;
+    this.#endedAt = performance.now();
+    this.#options.onChange({ isOut: false });
+  }
+}
+
+function sqlStateOf(error: unknown): string | undefined {
+  return isCircuitBreakerStoreError(error) ? error.sqlState : undefined;
+}

@@ -1,0 +1,79 @@
+/**
+ * Every public error message, once, with its exact text. A message that is new in the sources has to be
+ * added to the list, provoked through the public API.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { failureOf } from "./conformance/session.ts";
+import { ADAPTERS, ARGUMENTS, CLIENTS, METHODS, serverMessages } from "./messages/listed.ts";
+import { templates, templatesOf } from "./messages/templates.ts";
+import { openPostgresJs } from "./support/clients.ts";
+import { createDatabase } from "./support/database.ts";
+
+/** Messages that no call of the public API provokes at will. Strike what has gone from the sources. */
+const NOT_LISTED: readonly string[] = [
+  "src/cache/circuit_cache.ts: Cannot close store: other instances keep the circuits of the last " +
+  "successes locked",
+  "src/postgres/coalescer.ts: Cannot ${}: ${} calls already wait for the database",
+  "src/postgres/change_feed.ts: Cannot listen to changes: ${}: the store looks for them at intervals " +
+  "instead",
+  "src/postgres/codec.ts: Cannot use the database: the server takes no writes (a standby, or a " +
+  "failover in progress)",
+  "src/adapters/subscription.ts: Cannot listen: the connection ended",
+  "src/adapters/deno_postgres_pools.ts: Cannot query Deno Postgres: the client has ended",
+  "src/adapters/postgres_js_listener.ts: Cannot connect: nobody listens",
+];
+
+/** Modules of which a test of their own compares every message. */
+const LISTED_ELSEWHERE: readonly string[] = ["src/postgres/readiness.ts"];
+
+async function messageOf(call: () => unknown): Promise<string> {
+  const error = await failureOf(call);
+  assert(error instanceof Error, String(error));
+  return error.message;
+}
+
+Deno.test("every public error message reads as it is listed, and every one is listed", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  const listed = [
+    ...[ARGUMENTS, METHODS, ADAPTERS, CLIENTS],
+    serverMessages(driver.client),
+  ].flat();
+  const shown: string[] = [];
+  for (const [call] of listed) shown.push(await messageOf(call));
+  assertEquals(shown, listed.map(([, message]) => message));
+  assertEquals(shown.filter((message) => !/^Cannot [^:]+: ./.test(message)), []);
+
+  const inSources = await templates();
+  assert(inSources.length > 30, "the sources were not found");
+  const missing = inSources.filter(({ name, pattern }) =>
+    !NOT_LISTED.includes(name) && !LISTED_ELSEWHERE.includes(name.split(":")[0]!) &&
+    !shown.some((message) => pattern.test(message))
+  );
+  assertEquals(missing.map(({ name }) => name), []);
+  const names = inSources.map(({ name }) => name);
+  assertEquals(NOT_LISTED.filter((name) => !names.includes(name)), []);
+});
+
+Deno.test("templatesOf finds messages however they are written", () => {
+  const source = `
+    throw new TypeError("Cannot sing: no voice, received " + describe(value));
+    throw new RangeError(\`Cannot \${action}: too \${much}\`);
+    const late = () => new StoreTimeoutError("It took too long");
+    const text = "Cannot dance: " + \`no legs in \${place}\`;
+    throw new SchemaError(message);
+    // Cannot be found: this is a comment
+    throw new Map("Cannot be thrown: no error");
+  `;
+  assertEquals(templatesOf("a.ts", source).map(({ name }) => name), [
+    "a.ts: Cannot sing: no voice, received ${}",
+    "a.ts: Cannot ${}: too ${}",
+    "a.ts: It took too long",
+    "a.ts: Cannot dance: no legs in ${}",
+    "a.ts: Cannot be thrown: no error",
+  ]);
+  const { pattern } = templatesOf("a.ts", source)[0]!;
+  assert(pattern.test("Cannot sing: no voice, received 5"));
+  assert(!pattern.test("Cannot sing: no voice"));
+});

@@ -1,0 +1,296 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { Circuit } from "../../src/circuit.ts";
+import {
+  CircuitBreakerStoreError,
+  StoreOverloadError,
+  StoreTimeoutError,
+  StoreUnavailableError,
+} from "../../src/errors.ts";
+import { type GuardedCircuits, OutageGuard } from "../../src/outage/guard.ts";
+import { LocalCircuits } from "../../src/outage/local_circuits.ts";
+import { Outage } from "../../src/outage/outage.ts";
+import type { Answer, Deferred, Histories, Refreshed, Tail } from "../../src/ports.ts";
+import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
+import { type Call, IMMEDIATE_CALL } from "../../src/time/call.ts";
+
+const RULES = {
+  probing: { resetTimeoutMs: 1000, halfOpenMax: 1, probeTimeoutMs: 1000 },
+  failureThreshold: 3,
+  failureWindowMs: undefined,
+};
+const CALL = IMMEDIATE_CALL;
+const FORCE = { state: "open", forMs: undefined, reason: undefined } as const;
+const LIST = { state: undefined, after: undefined, limit: 10 };
+const PRUNE = { idleMs: 0, limit: 10, isElected: false };
+const LOST = new StoreUnavailableError("Cannot read circuit: connection lost");
+
+/** A database of circuits that fails while it has a failure. */
+class Database extends MemoryCircuits implements Tail {
+  readonly histories: Histories = { circuits: [], readAt: 0 };
+
+  history(_call: Call): Promise<Histories> {
+    return Promise.resolve(this.histories);
+  }
+
+  async refresh(
+    call: Call,
+    keys: readonly string[],
+    _deferred: readonly Deferred[],
+  ): Promise<Refreshed[]> {
+    const circuits = await this.readMany(call, keys);
+    return circuits.map((circuit) => ({ ...circuit, isCounted: false }));
+  }
+}
+
+class Stage implements Disposable {
+  now = 1_000_000;
+  readonly database: Database = new Database(RULES, () => this.now, "database");
+  readonly outage: Outage;
+  readonly guard: OutageGuard;
+  /** What each statement fails with. */
+  failure: Error | undefined;
+  /** How long each statement takes, as it is reported. */
+  statementMs = 0;
+  statements = 0;
+  #check = Promise.withResolvers<void>();
+  #ended = Promise.withResolvers<void>();
+
+  constructor(onOutage: "throw" | "local") {
+    const local = onOutage === "local" ? new LocalCircuits(RULES, () => this.now) : undefined;
+    this.outage = new Outage({
+      check: () => this.#check.promise,
+      wasHeldUpSince: () => false,
+      onChange: ({ isOut }) => {
+        local?.clear();
+        if (!isOut) this.#ended.resolve();
+      },
+    });
+    this.guard = new OutageGuard(this.#reached(), this.outage, local);
+  }
+
+  /** The database as a dispatcher reaches it: it reports each statement, then answers. */
+  #reached(): GuardedCircuits {
+    return new Proxy(this.database, {
+      get: (database, name) => async (...args: unknown[]) => {
+        this.statements++;
+        const error = this.failure;
+        this.outage.onStatement({ kind: "read", keys: 1, rows: 0, ms: this.statementMs, error });
+        if (error !== undefined) throw error;
+        // deno-lint-ignore no-explicit-any
+        return await (database as any)[name](...args);
+      },
+    });
+  }
+
+  /** Begins an outage by a call that fails. */
+  async begin(): Promise<void> {
+    this.failure = LOST;
+    await this.guard.read(CALL, "other").catch(() => {});
+    assert(this.guard.isOut);
+  }
+
+  /** Lets the check of an outage succeed. */
+  async end(): Promise<void> {
+    this.failure = undefined;
+    this.#check.resolve();
+    // The timer of a check does not keep the process alive.
+    const alive = setInterval(() => {}, 1000);
+    await this.#ended.promise;
+    clearInterval(alive);
+    assert(!this.guard.isOut);
+  }
+
+  [Symbol.dispose](): void {
+    this.outage.end();
+  }
+}
+
+function seen({ circuit, source }: Answer): [Circuit["state"] | undefined, number, string] {
+  return [circuit?.state, circuit?.failureCount ?? 0, source];
+}
+
+/** All calls of a gateway. */
+const CALLS: Record<string, (guard: OutageGuard) => Promise<unknown>> = {
+  read: (guard) => guard.read(CALL, "api"),
+  recordSuccess: (guard) => guard.recordSuccess(CALL, "api"),
+  recordFailure: (guard) => guard.recordFailure(CALL, "api"),
+  transition: (guard) => guard.transition(CALL, "api", "open"),
+  claim: (guard) => guard.claim(CALL, "api"),
+  settle: (guard) => guard.settle(CALL, "api", "closed", { version: 1, lastStateChange: 0 }),
+  readMany: (guard) => guard.readMany(CALL, ["api"]),
+};
+
+/** All calls of an operator, and what runs in the background. */
+const OTHERS: Record<string, (guard: OutageGuard) => Promise<unknown>> = {
+  force: (guard) => guard.force(CALL, "api", FORCE),
+  reset: (guard) => guard.reset(CALL, "api"),
+  list: (guard) => guard.list(CALL, LIST),
+  prune: (guard) => guard.prune(CALL, PRUNE),
+  history: (guard) => guard.history(CALL),
+  refresh: (guard) => guard.refresh(CALL, ["api"], []),
+};
+
+const ALL = { ...CALLS, ...OTHERS };
+
+Deno.test("OutageGuard passes every call to the database while it is reachable", async () => {
+  for (const onOutage of ["throw", "local"] as const) {
+    using stage = new Stage(onOutage);
+    for (const call of Object.values(ALL)) await call(stage.guard);
+    assertEquals(stage.statements, Object.keys(ALL).length);
+    assertEquals((await stage.guard.recordFailure(CALL, "api")).source, "database");
+    assertEquals(await stage.guard.history(CALL), stage.database.histories);
+  }
+});
+
+Deno.test("OutageGuard that throws lets every call fail at once during an outage, and none before", async () => {
+  using stage = new Stage("throw");
+  stage.failure = LOST;
+  assertEquals(await assertRejects(() => stage.guard.read(CALL, "api")), LOST);
+  const { statements } = stage;
+  for (const [name, call] of Object.entries(ALL)) {
+    const error = await assertRejects(() => call(stage.guard), StoreUnavailableError, "", name);
+    assertEquals(
+      [error.message, error.cause],
+      [
+        "Cannot use the database: it is out (Cannot read circuit: connection lost)",
+        LOST,
+      ],
+    );
+  }
+  assertEquals(stage.statements, statements);
+  await stage.end();
+  assertEquals((await stage.guard.recordFailure(CALL, "api")).source, "database");
+});
+
+Deno.test("OutageGuard with local circuits answers every call of a gateway during an outage", async () => {
+  for (const [name, call] of Object.entries(CALLS)) {
+    using stage = new Stage("local");
+    await stage.guard.recordFailure(CALL, "api");
+    stage.failure = LOST;
+    // The call that begins the outage is answered locally too.
+    const first = await call(stage.guard);
+    const { statements } = stage;
+    const second = await call(stage.guard);
+    assertEquals(stage.statements, statements);
+    if (name === "readMany") {
+      for (const circuits of [first, second]) assertEquals((circuits as Circuit[]).length, 1);
+    } else {
+      for (const answer of [first, second]) assertEquals((answer as Answer).source, "local");
+    }
+  }
+});
+
+Deno.test("OutageGuard lets what an operator does fail during an outage, also with local circuits", async () => {
+  for (const [name, call] of Object.entries(OTHERS)) {
+    using stage = new Stage("local");
+    stage.failure = LOST;
+    assertEquals(
+      await assertRejects(() => call(stage.guard), StoreUnavailableError, "", name),
+      LOST,
+    );
+    await assertRejects(() => call(stage.guard), StoreUnavailableError, "it is out", name);
+    assertEquals(stage.statements, 1);
+  }
+});
+
+Deno.test("OutageGuard begins local circuits as the instance last knew them", async () => {
+  using stage = new Stage("local");
+  const { guard, database } = stage;
+  await guard.recordFailure(CALL, "recorded");
+  await guard.transition(CALL, "moved", "open");
+  await database.recordFailure(CALL, "read");
+  await guard.read(CALL, "read");
+  await database.recordFailure(CALL, "refreshed");
+  await guard.refresh(CALL, ["refreshed"], []);
+  await guard.force(CALL, "forced", FORCE);
+  await guard.recordFailure(CALL, "reset");
+  await guard.reset(CALL, "reset");
+  // What others do is not known.
+  await database.recordFailure(CALL, "unknown");
+  await stage.begin();
+  assertEquals(seen(await guard.read(CALL, "recorded")), ["closed", 1, "local"]);
+  assertEquals(seen(await guard.read(CALL, "moved")), ["open", 0, "local"]);
+  assertEquals(seen(await guard.read(CALL, "read")), ["closed", 1, "local"]);
+  assertEquals(seen(await guard.read(CALL, "refreshed")), ["closed", 1, "local"]);
+  assertEquals((await guard.read(CALL, "forced")).circuit?.forced?.state, "open");
+  assertEquals(await guard.read(CALL, "reset"), { circuit: undefined, source: "local" });
+  assertEquals(await guard.read(CALL, "unknown"), { circuit: undefined, source: "local" });
+  assertEquals(seen(await guard.recordFailure(CALL, "recorded")), ["closed", 2, "local"]);
+  assertEquals(seen(await guard.recordFailure(CALL, "recorded")), ["closed", 3, "local"]);
+});
+
+Deno.test("OutageGuard admits probes of its own during an outage", async () => {
+  using stage = new Stage("local");
+  const { guard } = stage;
+  await guard.transition(CALL, "api", "open");
+  await stage.begin();
+  assertEquals((await guard.claim(CALL, "api")).isAdmitted, false);
+  stage.now += 1000;
+  const { isAdmitted, circuit } = await guard.claim(CALL, "api");
+  assert(isAdmitted);
+  assertEquals((await guard.claim(CALL, "api")).isAdmitted, false);
+  const settled = await guard.settle(CALL, "api", "closed", circuit!);
+  assertEquals(seen(settled), ["closed", 0, "local"]);
+});
+
+Deno.test("OutageGuard forgets local circuits when the database is back, and begins anew", async () => {
+  using stage = new Stage("local");
+  const { guard, database } = stage;
+  await guard.recordFailure(CALL, "api");
+  await stage.begin();
+  await guard.recordFailure(CALL, "api");
+  await guard.transition(CALL, "api", "open");
+  await guard.recordFailure(CALL, "local");
+  await stage.end();
+  assertEquals(seen(await guard.read(CALL, "api")), ["closed", 1, "database"]);
+  assertEquals((await guard.read(CALL, "local")).circuit, undefined);
+  await database.recordFailure(CALL, "api");
+  await guard.read(CALL, "api");
+  stage.failure = LOST;
+  assertEquals(seen(await guard.read(CALL, "api")), ["closed", 2, "local"]);
+  assertEquals((await guard.read(CALL, "local")).circuit, undefined);
+});
+
+Deno.test("OutageGuard answers single calls locally where no outage begins", async () => {
+  const failures = [
+    new StoreOverloadError("Cannot record result: 3 calls already wait for the database"),
+    new StoreTimeoutError("Cannot record result: no answer in 1000 ms"),
+  ];
+  for (const failure of failures) {
+    using stage = new Stage("local");
+    const { guard } = stage;
+    await stage.begin();
+    await stage.end();
+    await guard.recordFailure(CALL, "api");
+    // Sent before the last outage ended, the timeout begins none. The overload never does.
+    if (failure instanceof StoreTimeoutError) stage.statementMs = performance.now();
+    stage.failure = failure;
+    assertEquals(seen(await guard.recordFailure(CALL, "api")), ["closed", 2, "local"]);
+    assert(!guard.isOut);
+    // Nothing of what was done locally is left.
+    assertEquals(seen(await guard.recordFailure(CALL, "api")), ["closed", 2, "local"]);
+    assertEquals((await guard.readMany(CALL, ["api"])).map((each) => each.failureCount), [1]);
+    stage.failure = undefined;
+    assertEquals(seen(await guard.recordFailure(CALL, "api")), ["closed", 2, "database"]);
+  }
+});
+
+Deno.test("OutageGuard that throws passes on an overload, and begins no outage", async () => {
+  using stage = new Stage("throw");
+  stage.failure = new StoreOverloadError("Cannot record result: 3 calls already wait");
+  assertEquals(await assertRejects(() => stage.guard.recordFailure(CALL, "api")), stage.failure);
+  assert(!stage.guard.isOut);
+});
+
+Deno.test("OutageGuard passes on every other error as it is, and begins no outage", async () => {
+  for (const onOutage of ["throw", "local"] as const) {
+    using stage = new Stage(onOutage);
+    stage.failure = new CircuitBreakerStoreError("Cannot read circuit: permission denied", {
+      sqlState: "42501",
+    });
+    for (const call of Object.values(ALL)) {
+      assertEquals(await assertRejects(() => call(stage.guard)), stage.failure);
+    }
+    assert(!stage.guard.isOut);
+  }
+});

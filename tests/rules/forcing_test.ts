@@ -1,0 +1,20 @@
+import {
+  effectiveState,
+  effectiveStateSql,
+  forcedAt,
+  isForcedSql,
+} from "../../src/rules/forcing.ts";
+import { testBothForms } from "./both_forms.ts";
+import { anyRules } from "./generated_circuits.ts";
+
+testBothForms("forcing", async (bothForms) => {
+  await bothForms({ forcedAt, isForcedSql }, anyRules, () => ({
+    sql: isForcedSql("c", "call.now"),
+    typescript: ({ forced }, { now }) => forcedAt(forced, now) !== undefined,
+  }));
+
+  await bothForms({ effectiveState, effectiveStateSql }, anyRules, () => ({
+    sql: effectiveStateSql("c", "call.now"),
+    typescript: (circuit, { now }) => effectiveState(circuit, now),
+  }));
+});

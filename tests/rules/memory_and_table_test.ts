@@ -1,0 +1,72 @@
+/**
+ * The rules as whole statements: the same calls at the same times, on circuits in memory and on
+ * circuits in a table, answer the same.
+ *
+ * A failure prints the seed and the shortest history that was found. `SEED=... deno task test
+ * tests/rules/memory_and_table_test.ts` repeats it, and `RUNS=5000` tries more histories.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import {
+  type CircuitBreakerSnapshot,
+  type CircuitListing,
+  InMemoryCircuitBreakerStore,
+  migrate,
+  PostgresCircuitBreakerStore,
+} from "../../mod.ts";
+import type { ConformanceStore } from "../conformance/session.ts";
+import { openPostgresJs } from "../support/clients.ts";
+import { createDatabase } from "../support/database.ts";
+import { type Call, histories, type History } from "./generated_histories.ts";
+
+const SEED = Deno.env.get("SEED");
+const RUNS = Number(Deno.env.get("RUNS") ?? 300);
+
+Deno.test("the same calls answer the same from memory and from the table", async () => {
+  await using database = await createDatabase();
+  await using driver = await openPostgresJs(database.url, { max: 1 });
+  await migrate(driver.client);
+  const met = { probes: 0, results: 0, forced: 0, pruned: 0 };
+
+  async function live({ options, steps }: History): Promise<void> {
+    await driver.client.query("delete from stoma_circuit_breakers");
+    const clock = { at: 1_000_000 };
+    const all = { ...options, now: () => clock.at };
+    await using memory = new InMemoryCircuitBreakerStore(all);
+    await using table = new PostgresCircuitBreakerStore(driver.client, undefined, all);
+    const probed = new Set<unknown>();
+    for (const [place, { waitMs, calls }] of steps.entries()) {
+      clock.at += waitMs;
+      const expected = await Promise.all(calls.map((call) => run(memory, call)));
+      const answers = await Promise.all(calls.map((call) => run(table, call)));
+      const methods = calls.map(({ method }) => method).join();
+      assertEquals(answers, expected, `step ${place + 1} at ${clock.at}: ${methods}`);
+      calls.forEach((call, place) => note(call, answers[place], probed));
+    }
+    assertEquals(await table.list(), await memory.list(), "what is listed at the end");
+  }
+
+  /** Counts what some history has to reach. */
+  function note({ method, args: [key, to] }: Call, answer: unknown, probed: Set<unknown>): void {
+    if (method === "getState" && (answer as CircuitBreakerSnapshot).state === "half-open") {
+      met.probes++;
+      probed.add(key);
+    }
+    if (method === "transition" && to !== "half-open" && probed.delete(key)) met.results++;
+    if (method === "list" && (answer as CircuitListing[]).some(({ forced }) => forced)) {
+      met.forced++;
+    }
+    if (method === "prune" && answer !== 0) met.pruned++;
+  }
+
+  await fc.assert(fc.asyncProperty(histories, live), {
+    numRuns: RUNS,
+    ...SEED !== undefined && { seed: Number(SEED) },
+  });
+  for (const [what, times] of Object.entries(met)) assert(times > 0, `no history had ${what}`);
+});
+
+function run(store: ConformanceStore, { method, args }: Call): Promise<unknown> {
+  return (store[method] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
+}
