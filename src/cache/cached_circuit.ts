@@ -33,6 +33,7 @@ export interface Asked {
  * - `wasCounted`: being counted -> counted.
  * - `returnWaiting`: being counted -> waiting, where the statement certainly did nothing; otherwise
  *   being counted -> dropped, because a success must not count twice.
+ * - `hold`: waiting stays waiting.
  * - `dropWaiting`, or `learn` with a circuit whose counter was zeroed since: waiting -> dropped.
  */
 export class CachedCircuit {
@@ -42,6 +43,8 @@ export class CachedCircuit {
   #circuit: Circuit | undefined;
   /** When its question was sent, which is before the answer was true: `-Infinity` while unknown. */
   #askedAt = -Infinity;
+  /** Calls in flight that zero the counter: until they end, no waiting success goes to the database. */
+  #holds = 0;
   /** When its answer was read. */
   #learnedAt = 0;
   /** The order of the answer to this instance's own last change. */
@@ -99,7 +102,7 @@ export class CachedCircuit {
 
   /** Takes the successes that wait, for a statement that counts them; `undefined` for none. */
   takeWaiting(): { successes: number; version: number } | undefined {
-    if (this.#waiting === 0 || this.#beingCounted > 0) return undefined;
+    if (this.#waiting === 0 || this.#beingCounted > 0 || this.#holds > 0) return undefined;
     this.#beingCounted = this.#waiting;
     this.#waiting = 0;
     return { successes: this.#beingCounted, version: this.#version };
@@ -118,6 +121,14 @@ export class CachedCircuit {
   /** The statement has counted the successes. */
   wasCounted(): void {
     this.#beingCounted = 0;
+  }
+
+  /** Keeps the successes that wait from being taken, until the function that it returns is called. */
+  hold(): () => void {
+    this.#holds++;
+    return () => {
+      this.#holds--;
+    };
   }
 
   /** Drops the successes that wait. */

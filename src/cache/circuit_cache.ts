@@ -1,14 +1,15 @@
 import type { Circuit, Round } from "../circuit.ts";
-import { CircuitBreakerStoreError, isCircuitBreakerStoreError } from "../errors.ts";
+import { CircuitBreakerStoreError } from "../errors.ts";
 import type { Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
-import type { Admin, Answer, Calls, ClaimAnswer, Deferred, PruneRequest, Tail } from "../ports.ts";
+import type { Admin, Answer, Calls, ClaimAnswer, Deferred, PruneRequest } from "../ports.ts";
 import { startBackgroundTimer } from "../time/background_timer.ts";
 import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
 import type { CircuitState } from "../types.ts";
-import type { Asked, CachedCircuit, Clocks } from "./cached_circuit.ts";
+import type { Asked, CachedCircuit } from "./cached_circuit.ts";
 import { CacheEntries } from "./entries.ts";
+import { type CircuitCacheOptions, isRefused, type Origin } from "./origin.ts";
 
 /** After this many refreshes without a call for it, a circuit is dropped. */
 const IDLE_REFRESHES = 3;
@@ -18,20 +19,6 @@ const REFRESH_AFTER = 0.9;
 
 /** The longest pause between two attempts of `end` to count successes of circuits that are locked. */
 const LAST_PAUSE_MS = 40;
-
-/** What a cache asks. Each answer says where it comes from. */
-export interface Origin extends Calls, Admin, Pick<Tail, "refresh"> {
-  /** Whether the database is out, as far as is known. */
-  readonly isOut: boolean;
-}
-
-/** What a cache needs beside its origin. */
-export interface CircuitCacheOptions extends Clocks {
-  maxStalenessMs: number;
-  deadlines: Deadlines;
-  /** Called for each circuit that is added to the cache, and for each that is dropped. */
-  onKnown?: (key: string, isKnown: boolean) => void;
-}
 
 /**
  * Caches the circuits that one instance uses, so that a call on a busy circuit does not wait. A call
@@ -86,7 +73,8 @@ export class CircuitCache implements Calls, Admin {
     const now = this.#clock();
     const cached = this.#fresh(key, now);
     if (cached === undefined || this.#isEnded || !cached.defer()) {
-      return this.#written(key, this.#origin.recordSuccess(call, key));
+      const record = () => this.#origin.recordSuccess(call, key);
+      return this.#written(key, this.#apart(call, "record success", key, record));
     }
     this.#schedule();
     return Promise.resolve({ circuit: cached.shown(now)!, source: "cache" });
@@ -97,15 +85,51 @@ export class CircuitCache implements Calls, Admin {
   }
 
   transition(call: Call, key: string, to: CircuitState): Promise<Answer> {
-    const answered = this.#origin.transition(call, key, to);
-    return this.#written(key, to === "closed" ? this.#closed(key, answered) : answered);
+    const move = () => this.#origin.transition(call, key, to);
+    return this.#written(
+      key,
+      to === "closed" ? this.#zero(call, "move circuit", key, move) : move(),
+    );
   }
 
-  /** Closing zeroes the successes: also those that this instance acknowledged before and let wait. */
-  async #closed(key: string, answered: Promise<Answer>): Promise<Answer> {
-    const answer = await answered;
-    if (answer.source === "database") this.#entries.get(key)?.dropWaiting();
-    return answer;
+  /**
+   * Zeroes the counters of a circuit. It also drops the successes that this instance acknowledged before
+   * and let wait. They stay where the call fails, or is answered locally.
+   */
+  #zero<Result extends Answer | void>(
+    call: Call,
+    action: string,
+    key: string,
+    run: () => Promise<Result>,
+  ): Promise<Result> {
+    return this.#apart(call, action, key, async () => {
+      const result = await run();
+      if (result?.source !== "local") this.#entries.get(key)?.dropWaiting();
+      return result;
+    });
+  }
+
+  /**
+   * Runs a call while no statement counts waiting successes of the circuit: it begins after one that is
+   * in flight, and none takes them until it has ended. Otherwise the two could take effect in one
+   * order and be answered in the other.
+   */
+  async #apart<Result>(
+    call: Call,
+    action: string,
+    key: string,
+    run: () => Promise<Result>,
+  ): Promise<Result> {
+    const entry = this.#entries.get(key);
+    const release = entry?.hold();
+    try {
+      if (entry?.isBeingCounted) {
+        await this.#deadlines.race(call, action, Promise.resolve(this.#refreshing));
+      }
+      return await run();
+    } finally {
+      release?.();
+    }
   }
 
   settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
@@ -123,18 +147,8 @@ export class CircuitCache implements Calls, Admin {
     return answer;
   }
 
-  reset(call: Call, key: string): Promise<void> {
-    // A success that was acknowledged before the reset must not be counted after it.
-    this.#entries.get(key)?.dropWaiting();
-    const reset = () => this.#reset(call, key);
-    if (!this.#entries.get(key)?.isBeingCounted) return reset();
-    const waiting = Promise.resolve(this.#refreshing).then(reset);
-    return this.#deadlines.race(call, "reset circuit", waiting);
-  }
-
-  async #reset(call: Call, key: string): Promise<void> {
-    await this.#origin.reset(call, key);
-    this.#entries.get(key)?.dropWaiting();
+  async reset(call: Call, key: string): Promise<void> {
+    await this.#zero(call, "reset circuit", key, () => this.#origin.reset(call, key));
     this.#entries.forget(key);
   }
 
@@ -335,10 +349,4 @@ export class CircuitCache implements Calls, Admin {
       return error;
     }
   }
-}
-
-/** Whether a statement that failed has certainly done nothing: the server answered with the error. */
-function isRefused(error: unknown): boolean {
-  const sqlState = isCircuitBreakerStoreError(error) ? error.sqlState : undefined;
-  return sqlState !== undefined && !/^(08|57)/.test(sqlState);
 }

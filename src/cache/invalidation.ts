@@ -2,7 +2,8 @@ import { startBackgroundTimer } from "../time/background_timer.ts";
 import type { ChangeListener, Feed } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import { Digests } from "./digests.ts";
-import { CircuitCache, type CircuitCacheOptions, type Origin } from "./circuit_cache.ts";
+import { CircuitCache } from "./circuit_cache.ts";
+import type { CircuitCacheOptions, Origin } from "./origin.ts";
 
 /** How long it goes on listening, in milliseconds, when no circuit is in use any more. */
 const LINGER_MS = 30_000;

@@ -1,9 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import {
-  CircuitCache,
-  type CircuitCacheOptions,
-  type Origin,
-} from "../../src/cache/circuit_cache.ts";
+import { CircuitCache } from "../../src/cache/circuit_cache.ts";
+import type { CircuitCacheOptions, Origin } from "../../src/cache/origin.ts";
 import type { Circuit } from "../../src/circuit.ts";
 import type { Deferred, Refreshed } from "../../src/ports.ts";
 import { isStillCounted } from "../../src/rules/counting.ts";
