@@ -9,6 +9,7 @@ import { startStandby } from "./standby.ts";
 import { TcpProxy } from "./tcp_proxy.ts";
 
 const RECOVERY_WITHIN_MS = 2000;
+const ASKED_WITHIN_MS = 30_000;
 const CALLS = 200;
 const DRIVERS = ["postgres.js", "node-postgres"] as const;
 
@@ -78,17 +79,22 @@ async function prepare(url: string): Promise<void> {
   await migrate({ query: async (text) => ({ rows: await sql.unsafe(text) }) }, "circuits");
 }
 
-/** Resolves when each instance has a connection to the standby on which it has asked something. */
+/**
+ * Resolves when each instance has had a connection to the standby on which it asked something. Stores
+ * close such connections: each look at the server finds those of some.
+ */
 async function everyoneAsked(
   standby: ReturnType<typeof connect>,
   instances: Instance[],
 ): Promise<void> {
-  const names = instances.map(({ name }) => name);
-  for (;;) {
-    const rows = await standby`
-      select distinct application_name from pg_stat_activity
-      where application_name = any(${names}) and query like '%transaction_read_only%'`;
-    if (rows.length === names.length) return;
+  const missing = new Set(instances.map(({ name }) => name));
+  const givenUpAt = performance.now() + ASKED_WITHIN_MS;
+  while (missing.size > 0) {
+    assert(performance.now() < givenUpAt, `${[...missing]} did not ask the standby`);
+    const rows = await standby<{ name: string }[]>`
+      select distinct application_name as name from pg_stat_activity
+      where application_name = any(${[...missing]}) and query like '%transaction_read_only%'`;
+    for (const { name } of rows) missing.delete(name);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
