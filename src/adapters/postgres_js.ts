@@ -7,8 +7,7 @@
  * import { PostgresCircuitBreakerStore } from "@circuit-breaker/postgres";
  * import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
  *
- * // max_pipeline is an option too, but the driver's types do not know it.
- * const sql = postgres("postgres://localhost/app?max_pipeline=0", {
+ * const sql = postgres("postgres://localhost/app", {
  *   max: 4,
  *   fetch_types: false,
  *   connect_timeout: 2,
@@ -62,8 +61,9 @@ export interface FromPostgresJsOptions {
  *
  * Give the store a pool of its own. By default the driver sends other statements behind one that is
  * under way, which fail when the server closes that connection, and on Deno and Bun a place in the pool
- * can be lost with them. `max_pipeline: 0` prevents it; with it, `sql.begin` rejects. With 3.4.6 and
- * 3.4.7, the library has the server close sessions that stayed read-only after a failover, from inside a
+ * can be lost with them. Do not set `max_pipeline: 0` against that: one `sql.begin` on such a pool
+ * rejects and leaves its session in an open transaction, in which later statements seem to succeed and
+ * stay invisible to all others. With 3.4.6 and 3.4.7, the library has the server close sessions that stayed read-only after a failover, from inside a
  * transaction, whose connection carries no other statement.
  *
  * The driver has no time limit for an answer. Bound what it can: `connect_timeout` in seconds, which is
