@@ -45,20 +45,26 @@ export type {
   PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
 } from "./src/options/store_options.ts";
-export { migrate } from "./src/postgres/migrate.ts";
-export { schemaSql } from "./src/postgres/schema.ts";
+export { migrate, type MigrateOptions } from "./src/postgres/migrate.ts";
+export { schemaSql, type SchemaSqlOptions } from "./src/postgres/schema.ts";
 export { PostgresCircuitBreakerStore } from "./src/store.ts";
+export type {
+  ActOptions,
+  CircuitChange,
+  CircuitChangeCause,
+  CircuitForce,
+  CircuitListing,
+  ForceOptions,
+  HistoryOptions,
+  ListOptions,
+  PruneOptions,
+  WatchBreak,
+  WatchOptions,
+} from "./src/operator_types.ts";
 export type {
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
-  CircuitChange,
-  CircuitForce,
-  CircuitListing,
   CircuitState,
-  ForceOptions,
-  ListOptions,
   PostgresClient,
-  PruneOptions,
   Unlisten,
-  WatchOptions,
 } from "./src/types.ts";

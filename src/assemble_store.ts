@@ -1,7 +1,9 @@
 import { Admission } from "./admission/admission.ts";
-import { CacheInvalidation } from "./cache/invalidation.ts";
+import { CircuitCache } from "./cache/circuit_cache.ts";
 import { runAloneOf } from "./client_traits.ts";
+import { History } from "./feed/history.ts";
 import { Watches } from "./feed/watch.ts";
+import { KnownVersions } from "./known_versions.ts";
 import type { ResolvedOptions } from "./options/resolve.ts";
 import { BackgroundPruner } from "./outage/background_pruner.ts";
 import { ErrorReports } from "./outage/error_reports.ts";
@@ -9,11 +11,17 @@ import { OutageGuard } from "./outage/guard.ts";
 import { LocalCircuits } from "./outage/local_circuits.ts";
 import { Outage } from "./outage/outage.ts";
 import type { OnStatement, StatementEvent, StatementKind } from "./ports.ts";
+import { Announcer } from "./postgres/announcer.ts";
 import { ChangeFeed } from "./postgres/change_feed.ts";
 import { CircuitTable } from "./postgres/circuit_table.ts";
 import { Dispatcher } from "./postgres/dispatcher.ts";
+import type { Demand } from "./postgres/executor.ts";
 import type { TableName } from "./postgres/identifier.ts";
+import { LogTrimmer } from "./postgres/log_trimmer.ts";
 import { checkReadiness } from "./postgres/readiness.ts";
+import { runSingle } from "./postgres/single.ts";
+import { TableTrimmer } from "./postgres/table_trimmer.ts";
+import { TailDispatcher } from "./postgres/tail_dispatcher.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
 import { Deadlines } from "./time/deadlines.ts";
 import type { PostgresClient } from "./types.ts";
@@ -24,13 +32,12 @@ const REPORTED_BY_CALLERS: readonly StatementKind[] = ["list", "force", "reset"]
 /** The parts of a store that its methods use. */
 export interface StoreParts {
   readonly admission: Admission;
-  readonly cache: CacheInvalidation | undefined;
-  readonly deadlines: Deadlines;
-  readonly outage: Outage;
-  readonly pruner: BackgroundPruner | undefined;
   readonly watches: Watches;
+  readonly history: History;
   /** Fails unless the store can be used. */
   check(): Promise<void>;
+  /** Ends all work in the background, within one deadline. */
+  close(): Promise<void>;
 }
 
 /**
@@ -39,7 +46,7 @@ export interface StoreParts {
  */
 export function assembleStore(
   client: PostgresClient,
-  table: TableName,
+  name: TableName,
   options: ResolvedOptions,
 ): StoreParts {
   const { now, rules, timeoutMs, maxCircuits, maxStalenessMs, pruneIdleMs } = options;
@@ -54,10 +61,17 @@ export function assembleStore(
     toCaller: (time: number) => offset.toCaller(time),
   };
 
-  const circuits = new CircuitTable(client, table, {
+  const known = KnownVersions.of(client, name.quoted);
+  const table = new CircuitTable(client, name, {
     now,
     rules,
     durability: options.durability,
+    actor: options.instanceId,
+    onLogged: (rows, circuits) => {
+      for (const { key, version } of circuits) known.note(key, version);
+      announcer.announce();
+      logTrimmer.onLogged(rows);
+    },
     runAlone: () => runAloneOf(client),
     wasHeldUpSince,
     onTime: (sent, server, received) => offset.observe(sent, server, received),
@@ -74,7 +88,7 @@ export function assembleStore(
   const outage = new Outage({
     check: () =>
       watched("check", onStatement, async () => {
-        await deadlines.race(begin(), "check database", circuits.sessions.check());
+        await deadlines.race(begin(), "check database", table.sessions.check());
       }),
     wasHeldUpSince,
     onChange: (change) => {
@@ -82,23 +96,74 @@ export function assembleStore(
       reports.run(() => options.onOutageChange?.(change));
     },
   });
-  const dispatcher = new Dispatcher(circuits, { deadlines, maxCircuits, onStatement });
-  const guard = new OutageGuard(dispatcher, outage, local);
-  const feed = new ChangeFeed(client, table, { timeoutMs, onError: reports.report });
-  const cache = maxStalenessMs === 0
-    ? undefined
-    : new CacheInvalidation(guard, feed, { maxStalenessMs, deadlines, now });
-  return {
-    admission: new Admission({ circuits: cache?.cache ?? guard, rules, clock, begin }),
-    cache,
+  const single = { deadlines, onStatement };
+  const run = <Result>(
+    kind: StatementKind,
+    action: string,
+    send: (demand: Demand) => Promise<Result>,
+  ) => runSingle(single, begin(), { kind, action, keys: 0 }, send);
+  const announcer = new Announcer(() =>
+    run("announce", "announce changes", (demand) => table.log.announce(demand))
+  );
+  const { historyMs, historyRows } = options;
+  const logTrimmer = new LogTrimmer(
+    () =>
+      run("prune", "prune changes", (demand) => table.log.prune(historyMs, historyRows, demand)),
+    options,
+  );
+  const trimmer = maxCircuits === undefined ? undefined : new TableTrimmer(
+    maxCircuits,
+    () => run("prune", "trim circuits", (demand) => table.trim(maxCircuits, demand)),
+  );
+  const dispatcher = new Dispatcher(table, { ...single, trimmer });
+  const tail = new TailDispatcher(table, single, (rows) => trimmer?.onAdded(rows));
+  const guard = new OutageGuard(dispatcher, tail, outage, local);
+  const feed = new ChangeFeed(client, name, { timeoutMs, onError: reports.report });
+  const cache = maxStalenessMs === 0 ? undefined : new CircuitCache(guard, {
+    instance: {
+      id: crypto.randomUUID(),
+      label: options.instanceId,
+      boundMs: Math.ceil(maxStalenessMs),
+    },
+    maxStalenessMs,
+    countWithinMs: options.countWithinMs,
+    hasFailureWindow: rules.failureWindowMs !== undefined,
     deadlines,
-    outage,
-    pruner: pruneIdleMs === undefined ? undefined : new BackgroundPruner(
-      (idleMs, limit) => guard.prune(begin(), { idleMs, limit, isElected: true }),
-      pruneIdleMs,
-    ),
-    watches: new Watches({ circuits: guard, feed, clock, begin, maxStalenessMs }),
-    check: () => deadlines.race(begin(), "check store", checkReadiness(client, table)),
+    now,
+    onError: reports.report,
+    feed,
+  });
+  const pruner = pruneIdleMs === undefined ? undefined : new BackgroundPruner(
+    (idleMs, limit) => guard.prune(begin(), { idleMs, limit, isElected: true }),
+    pruneIdleMs,
+  );
+  const watches = new Watches({
+    log: guard,
+    begin,
+    feed,
+    clock,
+    maxStalenessMs,
+    now,
+    known: () => known.copy(),
+  });
+  return {
+    admission: new Admission({ circuits: cache ?? guard, rules, clock, begin }),
+    watches,
+    history: new History({ log: guard, begin, clock }),
+    check: () => deadlines.race(begin(), "check store", checkReadiness(client, name)),
+    async close() {
+      const call = begin();
+      pruner?.end();
+      logTrimmer.end();
+      watches.end();
+      try {
+        await cache?.end(call);
+      } finally {
+        outage.end();
+      }
+      // After it, nothing of the store is under way on the client, as far as calls have ended.
+      await deadlines.race(call, "close store", announcer.settled()).catch(() => {});
+    },
   };
 }
 

@@ -10,6 +10,8 @@ export interface ForcedState {
   /** When it ends by itself, `undefined` for never. */
   until: number | undefined;
   reason: string | undefined;
+  /** Who forced it: an operator, or the label of an instance. */
+  by: string | undefined;
 }
 
 /** A circuit at one moment. Times are epoch milliseconds of the clock that decides. */
@@ -20,8 +22,15 @@ export interface Circuit {
   successCount: number;
   lastFailureTime: number;
   lastStateChange: number;
-  /** Grows by one with each change of state and each round of probes: the fencing token. */
+  /**
+   * The version of its last change of state, round of probes, or zeroing of counters: the fencing
+   * token. It only grows. 0 for a circuit that never changed.
+   */
   version: number;
+  /** The version of the last zeroing of its successes: those that are older do not count. */
+  zeroedVersion: number;
+  /** When the present outage of the upstream began; 0 while it is closed. */
+  openedAt: number;
   /** Probes admitted in the round. */
   probeCount: number;
   /** When the lease of the round ends. */
@@ -30,6 +39,8 @@ export interface Circuit {
   forced: ForcedState | undefined;
   /** When the circuit was like this. */
   readAt: number;
+  /** Whether the fleet sees another state than the log said last. Absent where it does not. */
+  isUnlogged?: true;
 }
 
 /** The circuit of a key without a row: closed, with zeros. */
@@ -40,6 +51,8 @@ export const ABSENT_CIRCUIT: Readonly<Omit<Circuit, "key">> = {
   lastFailureTime: 0,
   lastStateChange: 0,
   version: 0,
+  zeroedVersion: 0,
+  openedAt: 0,
   probeCount: 0,
   probeExpiresAt: 0,
   forced: undefined,
@@ -62,6 +75,8 @@ export function withCounts(
     lastFailureTime: circuit.lastFailureTime,
     lastStateChange: circuit.lastStateChange,
     version: circuit.version,
+    zeroedVersion: circuit.zeroedVersion,
+    openedAt: circuit.openedAt,
     probeCount: circuit.probeCount,
     probeExpiresAt: circuit.probeExpiresAt,
     forced: circuit.forced,

@@ -59,15 +59,6 @@ export function isStorable(stored: string): boolean {
     encoder.encode(stored).length <= MAX_STORED_KEY_BYTES;
 }
 
-/** How many hexadecimal digits of a key's SHA-256 digest stand for a circuit in notifications. */
-export const DIGEST_DIGITS = 32;
-
-/** The digest of a stored key, as the table's trigger makes it. */
-export async function keyDigest(stored: string): Promise<string> {
-  return hexOf(await crypto.subtle.digest("SHA-256", encoder.encode(stored)))
-    .slice(0, DIGEST_DIGITS);
-}
-
 function isPlain(key: string): boolean {
   if (key.length > MAX_PLAIN_KEY_BYTES) return false;
   // Letter by letter, because each call runs it, and a regular expression is slower.

@@ -1,18 +1,26 @@
 import type { InMemoryCircuitBreakerStoreOptions } from "./options/store_options.ts";
 import { resolveOptions } from "./options/resolve.ts";
 import type {
-  CircuitBreakerSnapshot,
-  CircuitBreakerStore,
+  ActOptions,
+  CircuitChange,
   CircuitListing,
-  CircuitState,
   ForceOptions,
+  HistoryOptions,
   ListOptions,
   PruneOptions,
-} from "./types.ts";
+  WatchOptions,
+} from "./operator_types.ts";
+import type { CircuitBreakerSnapshot, CircuitBreakerStore, CircuitState } from "./types.ts";
+import { History } from "./feed/history.ts";
+import { Watches } from "./feed/watch.ts";
 import { MemoryCircuits } from "./rules/memory_circuits.ts";
+import { MemoryLog } from "./rules/memory_log.ts";
 import { Admission } from "./admission/admission.ts";
 import { type CircuitKey, isList } from "./key.ts";
 import { IMMEDIATE_CALL } from "./time/call.ts";
+
+/** How many changes the log keeps by default. */
+const DEFAULT_ROWS = 1000;
 
 /**
  * A store in this process's memory, for tests and for a gateway of one instance. It is the
@@ -20,8 +28,8 @@ import { IMMEDIATE_CALL } from "./time/call.ts";
  * circuits, and they end with the process.
  *
  * It takes the same options. It checks and ignores those that only a database needs: `table`,
- * `timeoutMs`, `onOutage`, `onOutageChange`, `onError`, `durability`, `pruneIdleMs`, `maxCircuits` and
- * `maxStalenessMs`.
+ * `timeoutMs`, `onOutage`, `onOutageChange`, `onError`, `durability`, `pruneIdleMs`, `maxCircuits`,
+ * `maxStalenessMs` and `countWithinMs`. Its log keeps the last 1000 changes by default.
  *
  * @example
  * ```ts
@@ -36,6 +44,8 @@ import { IMMEDIATE_CALL } from "./time/call.ts";
  */
 export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDisposable {
   readonly #admission: Admission;
+  readonly #history: History;
+  readonly #watches: Watches;
 
   /**
    * Makes an empty store.
@@ -45,12 +55,23 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @throws {RangeError} If an option is out of range.
    */
   constructor(options: InMemoryCircuitBreakerStoreOptions = {}) {
-    const { now = () => Date.now(), rules } = resolveOptions(options);
-    this.#admission = new Admission({
-      circuits: new MemoryCircuits(rules, now, "local"),
-      rules,
-      clock: { now, toCaller: (time) => time },
-      begin: () => IMMEDIATE_CALL,
+    const resolved = resolveOptions(options);
+    const { now = () => Date.now(), rules, historyMs, instanceId: actor } = resolved;
+    const historyRows = options.historyRows === undefined ? DEFAULT_ROWS : resolved.historyRows;
+    const log = new MemoryLog({ historyMs, historyRows }, now);
+    const circuits = new MemoryCircuits(rules, now, "local", undefined, { log, actor });
+    const clock = { now, toCaller: (time: number) => time };
+    const begin = () => IMMEDIATE_CALL;
+    const feed = { canListen: true, subscribe: (listener: () => void) => log.subscribe(listener) };
+    this.#admission = new Admission({ circuits, rules, clock, begin });
+    this.#history = new History({ log: circuits, begin, clock });
+    this.#watches = new Watches({
+      log: circuits,
+      begin,
+      feed,
+      clock,
+      maxStalenessMs: 0,
+      isImmediate: true,
     });
   }
 
@@ -115,14 +136,18 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Forgets the circuit for every instance, and the state that an operator forced on it. The store
-   * then ignores the result of a probe that is under way.
+   * Forgets the circuit for every instance, and the state that an operator forced on it: it is closed
+   * with zeros, and `list` leaves it out. The store then ignores the result of a probe that is under
+   * way. The log keeps its changes. Its versions go on from there, so that they never come back.
    *
    * @param key Any string, or a listed circuit.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @param options The reason, and who does it.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is misspelt or
+   * of a wrong type.
+   * @throws {RangeError} If an option is too long.
    */
-  reset(key: CircuitKey): Promise<void> {
-    return this.#admission.reset(key);
+  reset(key: CircuitKey, options: ActOptions = {}): Promise<void> {
+    return this.#admission.reset(key, options);
   }
 
   /**
@@ -153,8 +178,8 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * the last key of a page as the `after` of the next.
    *
    * @param options Which circuits; the first 100 in any state by default.
-   * @returns The keys as the store keeps them, with snapshots and forced states. Each listed
-   * circuit can be passed to every method that takes a key.
+   * @returns The keys as the store keeps them, with snapshots, forced states and last changes. Each
+   * listed circuit can be passed to every method that takes a key.
    * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If the limit is out of range.
    */
@@ -163,12 +188,43 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
+   * Watches the states of all circuits: from now on, or from the cursor of a change on. It delivers
+   * every change once, and the changes of one circuit in their order. It ends with the loop, the
+   * signal or the store.
+   *
+   * @param options A cursor to go on from, a signal that ends it, and more.
+   * @returns Changes, for `for await`.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
+   * @throws {RangeError} If `after` is not the cursor of a change.
+   */
+  watch(options: WatchOptions = {}): AsyncIterableIterator<CircuitChange> {
+    return this.#watches.begin(options);
+  }
+
+  /**
+   * Reads the changes that the log keeps, the oldest first. To page through them, pass the cursor of
+   * the last change of a page as the `after` of the next. The changes of one circuit come in their
+   * order, and each change comes once, also while others are made.
+   *
+   * The log keeps the last 1000 changes, unless `historyRows` says otherwise.
+   *
+   * @param options Of which circuit, since when or after which change, and how many; the first 100 of
+   * all circuits by default.
+   * @returns Changes with their causes, actors and reasons.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
+   * @throws {RangeError} If an option is out of range, or `after` is not the cursor of a change.
+   */
+  history(options: HistoryOptions = {}): Promise<CircuitChange[]> {
+    return this.#history.read(options);
+  }
+
+  /**
    * Opens the circuit for the whole fleet and keeps it open, whatever probes and policies report:
    * for an operator who takes an upstream out of service. It ends after `forMs` by itself, or with
    * `release`.
    *
    * @param key Any string, or a listed circuit.
-   * @param options The reason, and for how long; until `release` by default.
+   * @param options The reason, who does it, and for how long; until `release` by default.
    * @returns The snapshot after it.
    * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
    * misspelt or of a wrong type.
@@ -184,7 +240,7 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * with `release`.
    *
    * @param key Any string, or a listed circuit.
-   * @param options The reason, and for how long; until `release` by default.
+   * @param options The reason, who does it, and for how long; until `release` by default.
    * @returns The snapshot after it.
    * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
    * misspelt or of a wrong type.
@@ -199,11 +255,14 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * `forceClosed`.
    *
    * @param key Any string, or a listed circuit.
+   * @param options The reason, and who does it.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is misspelt or
+   * of a wrong type.
+   * @throws {RangeError} If an option is too long.
    */
-  release(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
-    return this.#admission.release(key);
+  release(key: CircuitKey, options: ActOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.release(key, options);
   }
 
   /**
@@ -219,14 +278,22 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     return this.#admission.prune(options);
   }
 
-  /**
-   * Does nothing: the store has no timers and no connections, and its circuits stay. Later calls
-   * work as before.
-   */
-  destroy(): void {}
+  /** Resolves: memory can always be used. It is there so that one program works with both stores. */
+  async check(): Promise<void> {}
 
-  /** Does nothing, like {@linkcode InMemoryCircuitBreakerStore.destroy}. */
-  async close(): Promise<void> {}
+  /**
+   * Ends the store's watches, and each later one as soon as it begins. Its circuits stay, and other
+   * calls work as before.
+   */
+  destroy(): void {
+    this.#watches.end();
+  }
+
+  /** Does the same as {@linkcode InMemoryCircuitBreakerStore.destroy}. */
+  // deno-lint-ignore require-await
+  async close(): Promise<void> {
+    this.destroy();
+  }
 
   /** Closes the store at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@
  */
 
 import type { Circuit, Round } from "./circuit.ts";
-import type { Force } from "./options/force.ts";
+import type { Act, Force } from "./options/force.ts";
 import type { ResolvedListOptions } from "./options/list.ts";
 import type { Call } from "./time/call.ts";
 import type { CircuitState } from "./types.ts";
@@ -43,12 +43,19 @@ export interface Admin {
   /** The circuits that exist among the keys, in no order. */
   readMany(call: Call, keys: readonly string[]): Promise<Circuit[]>;
   /** A page of circuits in the order of their keys. */
-  list(call: Call, options: ResolvedListOptions): Promise<Circuit[]>;
-  /** Forces a state, or releases it. */
-  force(call: Call, key: string, force: Force | undefined): Promise<Answer>;
-  reset(call: Call, key: string): Promise<void>;
+  list(call: Call, options: ResolvedListOptions): Promise<ListedCircuit[]>;
+  /** Forces a state, or releases it where `force` has none. */
+  force(call: Call, key: string, force: Force): Promise<Answer>;
+  /** Forgets a circuit. Returns its blank row, `undefined` where it has none. */
+  reset(call: Call, key: string, act: Act): Promise<Answer>;
   /** Removes closed circuits that were idle for `idleMs`; returns how many. */
   prune(call: Call, options: PruneRequest): Promise<number>;
+}
+
+/** A circuit of a page, with its last change that is shown; without one where there is none. */
+export interface ListedCircuit extends Circuit {
+  readonly lastCause?: LogCause;
+  readonly lastActor?: string;
 }
 
 /** Which circuits to remove. */
@@ -61,78 +68,156 @@ export interface PruneRequest {
 
 /** The calls of the parts that work in the background. */
 export interface Tail {
-  /** Returns what all circuits remember of their changes. */
-  history(call: Call): Promise<Histories>;
   /**
-   * Reads circuits and counts successes of others in one step. Returns those that exist, in no
-   * order. A success does not count where its circuit was zeroed since. A circuit that another
-   * instance is changing may be left out, and counts nothing then.
+   * Returns what changed since a cursor, at most `limit` circuits. Without a cursor it returns the
+   * cursor from which to go on.
    */
-  refresh(
-    call: Call,
-    keys: readonly string[],
-    deferred: readonly Deferred[],
-  ): Promise<Refreshed[]>;
+  tail(call: Call, after: LogCursor | undefined, limit: number): Promise<TailPage>;
+  /** Returns a page of the log. */
+  log(call: Call, request: LogRequest): Promise<LogPage>;
+  /** Reads circuits that an instance knows, whole: those that exist, in no order. */
+  readKnown(call: Call, keys: readonly string[]): Promise<Circuit[]>;
+  /** Writes an instance's row, or renews it. */
+  register(call: Call, instance: Instance): Promise<void>;
+  /** Counts deferred successes, in a statement that waits for no lock. It inserts no circuit. */
+  flush(call: Call, instance: Instance, flush: Flush): Promise<FlushResult>;
+  /** Finds out what became of a flush without an answer. */
+  findFlush(call: Call, instance: Instance, flush: Flush): Promise<FlushResult>;
+  /** Makes rows for circuits without one. */
+  addCircuits(call: Call, keys: readonly string[]): Promise<void>;
+  /** Counts deferred successes in a statement that waits for its rows and inserts missing ones. */
+  countDeferred(call: Call, deferred: readonly Deferred[]): Promise<void>;
+}
+
+/**
+ * A moment of the log: the snapshot of a statement. What is new is exactly what was not visible then.
+ */
+export interface LogCursor {
+  /** The snapshot, as the server writes it: `xmin:xmax:xip,...`. */
+  readonly snapshot: string;
+  /** The highest version that was visible. */
+  readonly version: number;
+  /** Which run of which server, and which log: another one is a break. */
+  readonly run: string;
+}
+
+/** What changed since a cursor. */
+export interface TailPage {
+  /** From where to go on. */
+  readonly cursor: LogCursor;
+  /** Whether changes since the given cursor can be missing: everything known must be read anew. */
+  readonly isBreak: boolean;
+  /** Whether more circuits changed than the page holds: likewise. */
+  readonly isTooLong: boolean;
+  /** The circuits that changed and have a row, whole, as of the cursor or later. In no order. */
+  readonly circuits: readonly Circuit[];
+  /** The keys that changed and have no row any more. */
+  readonly absent: readonly string[];
+}
+
+/** Why a circuit changed. The last three are not shown as changes of a state. */
+export type LogCause =
+  | "trip"
+  | "vote"
+  | "probe"
+  | "manual"
+  | "force"
+  | "release"
+  | "expiry"
+  | "reset"
+  | "external"
+  | "round"
+  | "suspect"
+  | "zeroed";
+
+/** One row of the log. Times are of the clock that decides. */
+export interface LoggedChange {
+  readonly key: string;
+  readonly version: number;
+  readonly at: number;
+  readonly from: CircuitState;
+  readonly to: CircuitState;
+  readonly cause: LogCause;
+  readonly actor: string;
+  readonly role: string;
+  readonly reason: string | undefined;
+  readonly failureCount: number;
+  readonly successCount: number;
+}
+
+/** Which rows of the log are asked for, in the order of their versions. */
+export interface LogRequest {
+  /** Only what was not visible at this moment; `undefined` for all. */
+  readonly after: LogCursor | undefined;
+  /** Only what was visible at this moment; `undefined` for all. */
+  readonly until: LogCursor | undefined;
+  /** Only higher versions. */
+  readonly afterVersion: number | undefined;
+  /** Only of one circuit. */
+  readonly key: string | undefined;
+  /** Only what happened at this time or later, by the clock that decides. */
+  readonly since: number | undefined;
+  /** Whether hidden changes are asked for as well: rounds of probes. */
+  readonly hasRounds: boolean;
+  /** How many. 0 for the cursor alone. */
+  readonly limit: number;
+}
+
+/** A page of the log. */
+export interface LogPage {
+  readonly changes: readonly LoggedChange[];
+  /** The moment of this page. */
+  readonly cursor: LogCursor;
+  /** Whether changes since `after` can be missing, or are not visible in `until` any more. */
+  readonly isBreak: boolean;
+  /** The time of the clock that decides. */
+  readonly readAt: number;
+}
+
+/** An instance as its row describes it. */
+export interface Instance {
+  /** Random, one per store object. */
+  readonly id: string;
+  /** The label that an operator knows. */
+  readonly label: string;
+  /** The bound of its cache, in milliseconds; 0 without a cache. */
+  readonly boundMs: number;
 }
 
 /** Successes of a closed circuit that were acknowledged before they are counted. */
 export interface Deferred {
-  key: string;
-  successes: number;
-  /** The version of the circuit that they are successes of. */
-  version: number;
+  readonly key: string;
+  readonly successes: number;
+  /** The version of the circuit that they are successes of. They count unless it was zeroed since. */
+  readonly version: number;
 }
 
-/** A circuit after a refresh. */
-export interface Refreshed extends Circuit {
-  /** Whether successes were deferred for it. They are counted now. */
-  isCounted: boolean;
+/** Deferred successes that are counted exactly once, also where a statement is sent again. */
+export interface Flush {
+  /** Grows by one with each flush of an instance. It stays where a flush is sent again. */
+  readonly number: number;
+  readonly deferred: readonly Deferred[];
 }
 
-/** How many changes a circuit's row remembers. */
-export const REMEMBERED_CHANGES = 16;
+/**
+ * What became of a flush.
+ * - `done`: it was counted but for the circuits of `leftOver`, whose rows were locked or missing.
+ * - `busy`: nothing was counted, because another flush was running. Send it again.
+ * - `unknown instance`: the row of the instance is gone. It may have been counted.
+ */
+export type FlushResult =
+  | { readonly outcome: "done"; readonly leftOver: readonly string[] }
+  | { readonly outcome: "busy" | "unknown instance" };
 
-/** What a circuit that has moved remembers. */
-export interface History {
-  key: string;
-  version: number;
-  /** As the fleet sees it, with what an operator forced. */
-  state: CircuitState;
-  /** Since when, where that is not the last change: a forced state can end by itself. */
-  since: number;
-  /** The last changes, the oldest first. */
-  changes: Change[];
-}
-
-/** One step of a circuit's version. */
-export interface Change {
-  version: number;
-  at: number;
-  /** What the fleet saw after it, which may be what it saw before. */
-  state: CircuitState;
-}
-
-/** What all circuits remember that have moved, or are not closed. */
-export interface Histories {
-  circuits: History[];
-  /** When it was like this. */
-  readAt: number;
-}
-
-/** Announces changes. */
+/** Announces that circuits have changed. */
 export interface Feed {
   /** Whether anything is announced at all. */
   readonly canListen: boolean;
-  /** Announces changes to a listener until the function that it returns is called. */
-  subscribe(listener: ChangeListener): () => void;
-}
-
-/** Is called for changes of circuits, whether an instance or a person made them. */
-export interface ChangeListener {
-  /** A circuit has reached a version, or was removed: version 0. */
-  onChange(digest: string, version: number): void;
-  /** The feed may have missed changes. From now on it announces them. */
-  onGap(): void;
+  /**
+   * Calls a listener when a circuit has changed, and when announcements may have been lost, until the
+   * function that it returns is called. Nothing may depend on it: an announcement can be missing.
+   */
+  subscribe(listener: () => void): () => void;
 }
 
 /** The families of statements. */
@@ -148,6 +233,8 @@ export type StatementKind =
   | "prune"
   | "history"
   | "refresh"
+  | "flush"
+  | "announce"
   | "check";
 
 /** One statement that has ended, or that was given up at its deadline. */

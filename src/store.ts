@@ -5,16 +5,20 @@ import type { PostgresCircuitBreakerStoreOptions } from "./options/store_options
 import { assertClient } from "./postgres/client_contract.ts";
 import { oneTableName } from "./postgres/identifier.ts";
 import type {
-  CircuitBreakerSnapshot,
-  CircuitBreakerStore,
+  ActOptions,
   CircuitChange,
   CircuitListing,
-  CircuitState,
   ForceOptions,
+  HistoryOptions,
   ListOptions,
-  PostgresClient,
   PruneOptions,
   WatchOptions,
+} from "./operator_types.ts";
+import type {
+  CircuitBreakerSnapshot,
+  CircuitBreakerStore,
+  CircuitState,
+  PostgresClient,
 } from "./types.ts";
 
 /**
@@ -50,7 +54,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * Makes a store on the table that the options name. It sends nothing and starts nothing.
    *
    * @param client A `pg.Pool`, a PGlite, or the result of an adapter.
-   * @param options See {@linkcode PostgresCircuitBreakerStoreOptions}, which include `table`.
+   * @param options See {@linkcode PostgresCircuitBreakerStoreOptions}.
    */
   constructor(client: PostgresClient, options?: PostgresCircuitBreakerStoreOptions);
   /**
@@ -131,9 +135,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * when it is moved to `open`, so that a late caller does not prolong that state.
    *
    * With `resetTimeoutMs`, a move to `closed` or `open` is the result of a probe, where this
-   * instance was admitted one. It applies only while the round of that probe lasts. A move to
-   * `open` by any other instance applies only to a closed circuit. While an operator forces a
-   * state, no move applies.
+   * instance was admitted one. It applies only in the round of that probe. A move to `open` by any
+   * other instance applies only to a closed circuit. While an operator forces a state, none does.
    *
    * @param key Any string, or a listed circuit.
    * @param to The state to move to.
@@ -147,15 +150,18 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Forgets the circuit for every instance, and the state that an operator forced on it. The store
-   * then ignores the result of a probe that is under way.
+   * Forgets the circuit for every instance, and the state that an operator forced on it: it is closed
+   * with zeros, and `list` leaves it out. The store then ignores the result of a probe that is under
+   * way. The log keeps the circuit's changes, and its versions go on.
    *
    * @param key Any string, or a listed circuit.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @param options The reason, and who does it.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
+   * @throws {RangeError} If an option is too long.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  reset(key: CircuitKey): Promise<void> {
-    return this.#parts.admission.reset(key);
+  reset(key: CircuitKey, options: ActOptions = {}): Promise<void> {
+    return this.#parts.admission.reset(key, options);
   }
 
   /**
@@ -188,8 +194,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * the last key of a page as the `after` of the next.
    *
    * @param options Which circuits; the first 100 in any state by default.
-   * @returns The keys as the store keeps them, with snapshots and forced states. Each listed
-   * circuit can be passed to every method that takes a key.
+   * @returns Circuits. Each can be passed to every method that takes a key.
    * @throws {TypeError} If an option is misspelt or of a wrong type.
    * @throws {RangeError} If the limit is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
@@ -199,33 +204,47 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Watches the states of all circuits from now on. It delivers every change once, and the changes
-   * of one circuit in their order. An outage or a lost connection only delays them. It ends with
-   * the loop, the signal or the store.
+   * Watches the states of all circuits: from now on, or from the cursor of a change on. It delivers
+   * every change once, and the changes of one circuit in their order, whatever connections are lost
+   * meanwhile. It ends with the loop, the signal or the store.
    *
-   * It reads the table when the client's `listen` announces a change, and every `maxStalenessMs`
-   * (1000 ms where that is 0). A circuit remembers its last 16 changes, until it is reset. Changes
-   * that it has forgotten between two reads are missing.
+   * It reads what is new in the log: when the client's `listen` announces a change, at most every
+   * 20 ms, and every `maxStalenessMs` (1000 ms where that is 0). What that costs depends on what has
+   * changed, not on how many circuits there are. It reads no further while 10,000 changes wait.
+   * Changes by plain SQL, and ends of forced states, come when an instance notices them.
    *
-   * @param options A signal that ends it.
-   * @returns Changes, for `for await`. It rejects once if the first read fails for another reason
-   * than an outage.
+   * @param options A cursor to go on from, a signal that ends it, and more.
+   * @returns Changes, for `for await`. It rejects once if the first read fails, but for an outage.
    * @throws {TypeError} If an option is misspelt or of a wrong type.
+   * @throws {RangeError} If `after` is not the cursor of a change.
    */
   watch(options: WatchOptions = {}): AsyncIterableIterator<CircuitChange> {
     return this.#parts.watches.begin(options);
   }
 
   /**
-   * Opens the circuit for the whole fleet and keeps it open, whatever probes and policies report:
-   * for an operator who takes an upstream out of service. It ends after `forMs` by itself, or with
-   * `release`.
+   * Reads the changes that the log keeps, the oldest first, with forces and releases that left the
+   * state as it was. To page through them, pass the cursor of the last change of a page as the `after`
+   * of the next. Each change comes once, and those of one circuit in their order.
+   *
+   * @param options Of which circuit, since when or after which change, and how many: 100 by default.
+   * @returns Changes with their causes, actors and reasons.
+   * @throws {TypeError} If an option is misspelt or of a wrong type.
+   * @throws {RangeError} If an option is out of range, or `after` is not the cursor of a change.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   */
+  history(options: HistoryOptions = {}): Promise<CircuitChange[]> {
+    return this.#parts.history.read(options);
+  }
+
+  /**
+   * Opens the circuit for the whole fleet and keeps it open, whatever probes and policies report: for
+   * an operator who takes an upstream out of service. It ends after `forMs`, or with `release`.
    *
    * @param key Any string, or a listed circuit.
-   * @param options The reason, and for how long; until `release` by default.
+   * @param options The reason, who does it, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
-   * misspelt or of a wrong type.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
    * @throws {RangeError} If an option is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
@@ -234,15 +253,12 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Closes the circuit for the whole fleet and keeps it closed, whatever probes and policies
-   * report: for an operator who knows that the upstream works. It ends after `forMs` by itself, or
-   * with `release`.
+   * Closes the circuit in the same way: for an operator who knows that the upstream works.
    *
    * @param key Any string, or a listed circuit.
-   * @param options The reason, and for how long; until `release` by default.
+   * @param options The reason, who does it, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is
-   * misspelt or of a wrong type.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
    * @throws {RangeError} If an option is out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
@@ -251,22 +267,22 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Ends a forced state. The circuit goes on in the state that it had before `forceOpen` or
-   * `forceClosed`.
+   * Ends a forced state. The circuit goes on in the state that it had before.
    *
    * @param key Any string, or a listed circuit.
+   * @param options The reason, and who does it.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
+   * @throws {RangeError} If an option is too long.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  release(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
-    return this.#parts.admission.release(key);
+  release(key: CircuitKey, options: ActOptions = {}): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.release(key, options);
   }
 
   /**
    * Removes closed circuits that have been idle for a while, such as those of random request paths.
-   * Open, half-open and forced circuits stay. Any number of instances may call it at once. It
-   * returns within `timeoutMs`, so call it again until it returns 0.
+   * Open, half-open and forced ones stay. It returns within `timeoutMs`: call it until it returns 0.
    *
    * @param options How long a circuit must have been idle, and how many to remove at most.
    * @returns How many it removed; 0 when nothing is left to remove.
@@ -295,12 +311,11 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Ends the store's background work and returns at once: pruning, refreshes, checks of an outage,
-   * watches, and listening. With `maxStalenessMs` it sends the successes that wait to be counted,
-   * does not wait for the answer, and drops their errors. Where you can, use
-   * {@linkcode PostgresCircuitBreakerStore.close}. The client, the table and other stores stay as
-   * they are. Calls under way go on. A gateway that drains can still make calls: each asks the
-   * database, and none begins an outage. Calling it again does nothing.
+   * Ends the store's background work and its watches, and returns at once. With `maxStalenessMs` it
+   * sends the successes that wait to be counted, and drops their errors: use
+   * {@linkcode PostgresCircuitBreakerStore.close} where you can. The client, the table and other
+   * stores stay as they are, and calls under way go on. A gateway that drains can still make calls:
+   * each asks the database, and none begins an outage. Calling it again does nothing.
    */
   destroy(): void {
     this.close().catch(() => {}); // the caller does not wait, so it cannot hear of it
@@ -311,24 +326,12 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * has counted all successes that were acknowledged. It does not wait for calls under way: each
    * has a promise of its own. Calling it again returns the same promise.
    *
-   * @throws {CircuitBreakerStoreError} If, with `maxStalenessMs`, the database did not count
-   * successes that waited. The store has ended in this case too.
+   * @throws {CircuitBreakerStoreError} If the database did not count successes that waited. The
+   * store has ended in this case too.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close();
+    this.#closing ??= this.#parts.close();
     return this.#closing;
-  }
-
-  async #close(): Promise<void> {
-    const { deadlines, pruner, watches, cache, outage } = this.#parts;
-    const call = deadlines.begin();
-    pruner?.end();
-    watches.end();
-    try {
-      await cache?.end(call);
-    } finally {
-      outage.end();
-    }
   }
 
   /** Closes the store at the end of an `await using` block. */

@@ -83,7 +83,7 @@ function floorOf(path: string): string {
   if (path === "mod.ts") return path;
   if (path === "src/ports.ts") return "ports";
   if (STORES.includes(path)) return "stores";
-  const folder = /^src\/([a-z]+)\/(statements\/)?[^/]+$/.exec(path)?.[1];
+  const folder = /^src\/([a-z]+)\/(statements\/|migration\/)?[^/]+$/.exec(path)?.[1];
   if (folder !== undefined) return FLOORS.some((floor) => floor.includes(folder)) ? folder : "";
   return /^src\/[^/]+$/.test(path) ? "ground" : "";
 }
@@ -172,7 +172,7 @@ Deno.test("every rule of this test can fail", () => {
     ["src/time/clock_offset.ts", 'export { A } from "../../mod.ts";'],
     ["src/time/clock_offset.ts", 'import { A } from "../../tests/support/clients.ts";'],
     ["src/postgres/schema.ts", 'import "../outage/guard.ts";'],
-    ["src/postgres/schema.ts", 'await import("../cache/digests.ts");'],
+    ["src/postgres/schema.ts", 'await import("../cache/entries.ts");'],
     ["src/adapters/pglite.ts", 'import { A } from "../store.ts";'],
     ["src/store.ts", 'import { A } from "./adapters/pglite.ts";'],
     ["src/store.ts", 'import { readFile } from "node:fs";'],

@@ -68,6 +68,10 @@ Deno.test("both stores fit the interface, and the types fit each other", () => {
     successCount: 0,
     lastFailureTime: 0,
     lastStateChange: 0,
+    version: 0,
+    openedAt: 0,
+    cause: "",
+    actor: "",
   };
   const snapshot: CircuitBreakerSnapshot = listing;
   assertEquals([Object.keys(states).length, query.limit, snapshot.state], [3, 1, "closed"]);

@@ -10,6 +10,7 @@ const OURS: readonly string[] = [
   ...["minimumThroughput", "quorum", "resetTimeoutMs", "resetBackoff", "halfOpenMax"],
   ...["successThreshold", "probeTimeoutMs", "rampUpMs", "mode"],
   ...["state", "after", "limit", "idleMs", "reason", "forMs", "signal", "prepare"],
+  ...["actor", "since", "rounds", "onBreak"],
 ];
 
 /** Spellings that are meant to be ours. */

@@ -31,6 +31,10 @@ const CALLS: ((store: PostgresCircuitBreakerStore) => Promise<unknown>)[] = [
   (store) => store.peek("api"),
   (store) => store.peek(["api", "web"]),
   (store) => store.list(),
+  (store) => store.history(),
+  (store) => store.history({ since: 0 }),
+  (store) => store.forceOpen("api"),
+  (store) => store.release("api"),
 ];
 
 Deno.test("every call on a missing table says to run migrate, through every driver", async (t) => {
@@ -254,18 +258,21 @@ for (const ending of ["destroy", "close"] as const) {
   });
 }
 
-Deno.test("getState(), peek() and list() need nothing but to read: no write, not even a lock", async () => {
+Deno.test("getState(), peek(), list() and history() need nothing but to read: no write, not even a lock", async () => {
   await using database = await createDatabase();
   await using admin = await openPostgresJs(database.url);
   await migrate(admin.client);
   const run = (sql: string) => admin.client.query(sql);
   await using role = await createRole(database, run);
-  await run(`grant select on stoma_circuit_breakers to ${role.quoted}`);
+  for (const suffix of ["", "_changes", "_instances", "_epoch"]) {
+    await run(`grant select on stoma_circuit_breakers${suffix} to ${role.quoted}`);
+  }
   await using reader = await openPostgresJs(role.url);
   await using store = new PostgresCircuitBreakerStore(reader.client);
   assertEquals((await store.getState("api")).state, "closed");
   assertEquals((await store.peek(["api", "web"])).length, 2);
   assertEquals(await store.list(), []);
+  assertEquals(await store.history(), []);
   const error = await failureOf(() => store.recordFailure("api"));
   assertEquals(isCircuitBreakerStoreError(error) && error.sqlState, "42501");
 });

@@ -1,7 +1,7 @@
 import type { Circuit } from "../circuit.ts";
 import { type CircuitKey, cursorKey, storedKeyOf } from "../key.ts";
 import { assertKey, assertState } from "../options/check.ts";
-import { type Force, resolveForce } from "../options/force.ts";
+import { type Force, resolveForce, resolveRelease, resolveReset } from "../options/force.ts";
 import { resolveListOptions } from "../options/list.ts";
 import { resolvePrune } from "../options/prune.ts";
 import type { CircuitRules } from "../options/store_options.ts";
@@ -11,13 +11,13 @@ import { vacantProbes } from "../rules/probing.ts";
 import type { Call } from "../time/call.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
 import type {
-  CircuitBreakerSnapshot,
+  ActOptions,
   CircuitListing,
-  CircuitState,
   ForceOptions,
   ListOptions,
   PruneOptions,
-} from "../types.ts";
+} from "../operator_types.ts";
+import type { CircuitBreakerSnapshot, CircuitState } from "../types.ts";
 import { Claims } from "./claims.ts";
 import { Snapshots } from "./snapshots.ts";
 
@@ -106,10 +106,11 @@ export class Admission {
     return this.#snapshots.snapshot(circuit);
   }
 
-  async reset(key: CircuitKey): Promise<void> {
+  async reset(key: CircuitKey, options: ActOptions): Promise<void> {
     assertKey("reset circuit", key);
+    const act = resolveReset(options);
     const call = this.#begin();
-    await this.#circuits.reset(call, await storedKeyOf(key));
+    await this.#circuits.reset(call, await storedKeyOf(key), act);
   }
 
   async peek(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
@@ -145,12 +146,12 @@ export class Admission {
     return await this.#force(key, resolveForce(state, options));
   }
 
-  async release(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+  async release(key: CircuitKey, options: ActOptions): Promise<CircuitBreakerSnapshot> {
     assertKey("release circuit", key);
-    return await this.#force(key, undefined);
+    return await this.#force(key, resolveRelease(options));
   }
 
-  async #force(key: CircuitKey, force: Force | undefined): Promise<CircuitBreakerSnapshot> {
+  async #force(key: CircuitKey, force: Force): Promise<CircuitBreakerSnapshot> {
     const call = this.#begin();
     const { circuit } = await this.#circuits.force(call, await storedKeyOf(key), force);
     return this.#snapshots.snapshot(circuit);

@@ -1,9 +1,11 @@
-import type { Circuit } from "../circuit.ts";
+import type { Circuit, ForcedState } from "../circuit.ts";
 import type { CircuitRules } from "../options/store_options.ts";
+import type { ListedCircuit } from "../ports.ts";
 import { forcedAt } from "../rules/forcing.ts";
 import { refusedSince, retryAt } from "../rules/probing.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
-import type { CircuitBreakerSnapshot, CircuitListing } from "../types.ts";
+import type { CircuitForce, CircuitListing } from "../operator_types.ts";
+import type { CircuitBreakerSnapshot } from "../types.ts";
 
 /** Shows circuits in the caller's clock. */
 export class Snapshots {
@@ -64,19 +66,39 @@ export class Snapshots {
   }
 
   /** A circuit as it is listed. */
-  listing(circuit: Circuit): CircuitListing {
-    const listing = { key: circuit.key, storedKey: circuit.key, ...this.snapshot(circuit) };
-    const forced = forcedAt(circuit.forced, circuit.readAt);
-    if (forced === undefined) return listing;
-    const { state, at, until, reason } = forced;
+  listing(circuit: ListedCircuit): CircuitListing {
+    const { key, version, openedAt, readAt, lastCause = "", lastActor = "" } = circuit;
+    const forced = forcedAt(circuit.forced, readAt);
+    const retryAt = this.#retryAt(circuit);
     return {
-      ...listing,
-      forced: {
-        state,
-        since: this.#clock.toCaller(at),
-        ...until !== undefined && { until: this.#clock.toCaller(until) },
-        ...reason !== undefined && { reason },
-      },
+      key,
+      storedKey: key,
+      ...this.snapshot(circuit),
+      version,
+      openedAt: this.#clock.toCaller(openedAt),
+      ...retryAt !== undefined && { retryAt: this.#clock.toCaller(retryAt) },
+      ...forced !== undefined && { forced: this.#forced(forced) },
+      cause: lastCause as CircuitListing["cause"],
+      actor: lastActor,
+    };
+  }
+
+  /** When a request may be admitted that is refused now, by the clock that decides. */
+  #retryAt(circuit: Circuit): number | undefined {
+    const { probing } = this.#rules;
+    const forced = forcedAt(circuit.forced, circuit.readAt);
+    if (forced !== undefined) return forced.state === "open" ? forced.until : undefined;
+    if (circuit.state === "closed" || probing === undefined) return undefined;
+    return retryAt(circuit, probing);
+  }
+
+  #forced({ state, at, until, reason, by }: ForcedState): CircuitForce {
+    return {
+      state,
+      since: this.#clock.toCaller(at),
+      ...until !== undefined && { until: this.#clock.toCaller(until) },
+      ...reason !== undefined && { reason },
+      ...by !== undefined && { by },
     };
   }
 }

@@ -1,206 +1,279 @@
 import { ABSENT_CIRCUIT, type Circuit, withCounts } from "../circuit.ts";
-import { isStillCounted } from "../rules/counting.ts";
-import { MAX_COUNT } from "../types.ts";
+import { forcedAt } from "../rules/forcing.ts";
+import type { Asked, Clocks } from "./origin.ts";
+import { SuccessCount } from "./success_count.ts";
 
-/** The clocks by which a cached circuit ages. */
-export interface Clocks {
-  /** The clock that measures ages, in milliseconds. */
-  clock: () => number;
-  /** A clock that replaces the database's. */
-  now: (() => number) | undefined;
+/** An answer: what it says, when it was asked for, and when it was read. */
+export interface Learned {
+  readonly circuit: Circuit | undefined;
+  readonly asked: Asked;
+  /** The order of the answer. */
+  readonly order: number;
+  /** Whether it is the answer to a write of this instance, which it includes. */
+  readonly isWrite: boolean;
 }
 
-/** The moment at which this instance sent a question to the database. */
-export interface Asked {
-  /** The number of the question. The instance numbers its questions and answers in one sequence. */
-  order: number;
-  at: number;
-}
+/** A circuit that was used in fewer intervals is not worth a row, or a whole read. */
+const REGULAR_INTERVALS = 2;
+
+/** How many intervals without use it takes to drop a circuit that is not in regular use. */
+const IDLE_INTERVALS = 10;
+
+/** How many whole reads without use between them it takes to drop one that was. */
+const IDLE_READS = 2;
 
 /**
- * What one instance knows of one circuit, and the successes that it acknowledged and has not counted
- * in the database yet.
+ * What one instance knows of one circuit.
  *
- * States of the circuit: unknown; known.
- * - `learn`: to known, with what a read returned.
- * - `learnWritten`: to known, with what a change of this instance returned. To unknown, where two
- *   changes crossed and their answers do not show which one the database applied last.
- * - `forget`: to unknown.
- *
- * States of a success: waiting; being counted; counted; dropped.
- * - `defer`: to waiting, for a closed circuit.
- * - `takeWaiting`: waiting -> being counted. A statement takes it to the database.
- * - `wasCounted`: being counted -> counted.
- * - `returnWaiting`: being counted -> waiting, where the statement certainly did nothing; otherwise
- *   being counted -> dropped, because a success must not count twice.
- * - `hold`: waiting stays waiting.
- * - `dropWaiting`, or `learn` with a circuit whose counter was zeroed since: waiting -> dropped.
+ * States: unknown; known (with a row, or without one: absent).
+ * - `learn`: to known. An answer that was asked for after the known one was put here replaces it. Of
+ *   two answers whose questions overlap, the higher version stays: a lower one is ignored. With the
+ *   same version both are true, and counters only grow, so the highest ones stay.
+ * - `forget`: to unknown. Its successes that wait stay.
  */
 export class CachedCircuit {
   readonly key: string;
+  readonly successes: SuccessCount = new SuccessCount();
   readonly #clocks: Clocks;
+  readonly #hasFailureWindow: boolean;
+  #isKnown = false;
   /** As the database had it; `undefined` for a circuit without a row, and for an unknown one. */
   #circuit: Circuit | undefined;
-  /** When its question was sent, which is before the answer was true: `-Infinity` while unknown. */
+  /** The last question whose answer is contained in it. */
+  #askedOrder = 0;
   #askedAt = -Infinity;
-  /** Calls in flight that zero the counter: until they end, no waiting success goes to the database. */
-  #holds = 0;
-  /** When its answer was read. */
+  /** When it was put here: the order, and the moment by the clock that measures ages. */
+  #putOrder = 0;
   #learnedAt = 0;
-  /** The order of the answer to this instance's own last change. */
-  #writtenOrder: number;
-  /** Successes that wait, successes that are being counted, and the version that both belong to. */
-  #waiting = 0;
-  #beingCounted = 0;
-  #version = 0;
-  /** How many refreshes have passed since a call last asked for the circuit. */
+  /** The version of a forced state that was shown as ended. */
+  #endedVersion: number | undefined;
+  /** The order of the last own write in it, which reads that were asked for before can lack; 0 for none. */
+  #writtenOrder = 0;
+  /** No answer to an earlier question is kept. */
+  #fence = 0;
+  /** Questions in flight. The log's changes are meant for these too. */
+  inFlight = 0;
+  /** How many intervals have passed since a call last asked for the circuit. */
   idle = 0;
+  /** In how many intervals it was used, and how often it was read whole since. */
+  #intervals = 0;
+  #idleReads = 0;
 
-  constructor(key: string, clocks: Clocks, writtenOrder: number) {
+  constructor(key: string, clocks: Clocks, hasFailureWindow: boolean) {
     this.key = key;
     this.#clocks = clocks;
-    this.#writtenOrder = writtenOrder;
+    this.#hasFailureWindow = hasFailureWindow;
   }
 
-  /** Whether it is younger than a bound. The question comes from a call: the circuit is in use. */
-  isFresh(maxStalenessMs: number, now: number): boolean {
-    this.idle = 0;
-    const age = now - this.#askedAt;
-    // A clock that was set back says nothing about age.
-    return age >= 0 && age < maxStalenessMs;
+  get isKnown(): boolean {
+    return this.#isKnown;
   }
 
+  /** The version that is known. An absent circuit has version 0, and so has an unknown one. */
   get version(): number {
     return this.#circuit?.version ?? 0;
   }
 
-  get writtenOrder(): number {
-    return this.#writtenOrder;
+  get askedOrder(): number {
+    return this.#askedOrder;
   }
 
-  /** Whether a statement is counting successes. */
-  get isBeingCounted(): boolean {
-    return this.#beingCounted > 0;
+  /** Whether it is known to have no row. */
+  get isAbsent(): boolean {
+    return this.#isKnown && this.#circuit === undefined;
   }
 
-  /** Whether successes have yet to be counted. */
-  get isPending(): boolean {
-    return this.#waiting + this.#beingCounted > 0;
+  /** Whether it is in use in more than one interval. */
+  get isRegular(): boolean {
+    return this.#intervals >= REGULAR_INTERVALS;
   }
 
-  /** Lets a success wait; `false` where the database has to count it at once. */
-  defer(): boolean {
-    const circuit = this.#circuit;
-    if (circuit !== undefined && (circuit.state !== "closed" || circuit.forced !== undefined)) {
-      return false;
-    }
-    if (this.isPending && this.#version !== this.version) return false;
-    this.#version = this.version;
-    this.#waiting++;
-    return true;
+  /** Whether its successes are to be counted: not those of a key that needs no row. */
+  get isCountable(): boolean {
+    return this.successes.waiting > 0 && !this.#needsNoRow;
   }
 
-  /** Takes the successes that wait, for a statement that counts them; `undefined` for none. */
-  takeWaiting(): { successes: number; version: number } | undefined {
-    if (this.#waiting === 0 || this.#beingCounted > 0 || this.#holds > 0) return undefined;
-    this.#beingCounted = this.#waiting;
-    this.#waiting = 0;
-    return { successes: this.#beingCounted, version: this.#version };
+  /** Whether it can be dropped without losing more than an unknown key's successes. */
+  get isDroppable(): boolean {
+    if (this.inFlight > 0 || this.successes.beingCounted > 0) return false;
+    return this.successes.waiting === 0 || this.#needsNoRow;
+  }
+
+  /** Whether it is out of use. */
+  get isOutOfUse(): boolean {
+    return this.isRegular ? this.#idleReads >= IDLE_READS : this.idle > IDLE_INTERVALS;
+  }
+
+  get #needsNoRow(): boolean {
+    return this.isAbsent && !this.isRegular;
   }
 
   /**
-   * The statement failed. `isRefused` says that it certainly did nothing. Otherwise the database may
-   * have counted the successes, and the circuit is unknown.
+   * Whether it is known as of less than a bound ago. `validAt` is the moment as of which everything
+   * known is. The question comes from a call: the circuit is in use.
    */
-  returnWaiting(isRefused: boolean): void {
-    if (isRefused) this.#waiting += this.#beingCounted;
-    else this.forget(this.#writtenOrder);
-    this.#beingCounted = 0;
+  isFresh(maxStalenessMs: number, now: number, validAt: number): boolean {
+    this.idle = 0;
+    // Failures leave a window without a change, so what the log says keeps no count of them fresh.
+    const isSliding = this.#hasFailureWindow && this.#circuit !== undefined &&
+      this.#circuit.failureCount > 0;
+    const age = now - (this.#askedAt > validAt || isSliding ? this.#askedAt : validAt);
+    // A clock that was set back says nothing about age.
+    return this.#isKnown && age >= 0 && age < maxStalenessMs;
   }
 
-  /** The statement has counted the successes. */
-  wasCounted(): void {
-    this.#beingCounted = 0;
+  /** An interval has passed. */
+  passInterval(): void {
+    if (this.idle++ > 0) return;
+    this.#intervals++;
+    this.#idleReads = 0;
   }
 
-  /** Keeps the successes that wait from being taken, until the function that it returns is called. */
-  hold(): () => void {
-    this.#holds++;
-    return () => {
-      this.#holds--;
-    };
+  /** It was read whole, together with others. */
+  wasReadWhole(): void {
+    if (this.idle > 0) this.#idleReads++;
   }
 
-  /** Drops the successes that wait. */
-  dropWaiting(): void {
-    this.#waiting = 0;
-  }
-
-  /** Takes over what a read returned. */
-  learn(circuit: Circuit | undefined, { at }: Asked): void {
-    this.#circuit = circuit;
-    this.#askedAt = at;
-    this.#learnedAt = this.#clocks.clock();
-    if (this.#waiting > 0 && circuit !== undefined && !isStillCounted(this.#version, circuit)) {
-      this.#waiting = 0;
+  /** Lets a success wait; `false` where the database has to count it at once. */
+  defer(at: number): boolean {
+    const circuit = this.#circuit;
+    if (circuit !== undefined) {
+      if (circuit.state !== "closed") return false;
+      const { forced } = circuit;
+      if (forced !== undefined && forcedAt(forced, this.#timeAt(circuit, at))) return false;
     }
+    this.successes.defer(circuit?.version ?? 0);
+    return true;
   }
 
-  /** Takes over what this instance's own change returned. `order` is the order of the answer. */
-  learnWritten(circuit: Circuit | undefined, asked: Asked, order: number): void {
-    const known = this.#circuit;
-    const isAlone = this.#writtenOrder <= asked.order;
-    this.#writtenOrder = order;
-    if (isAlone) {
-      this.learn(circuit, asked);
-    } else if (this.#askedAt === -Infinity) {
-      // Two changes crossed before, and this change was sent before that was found.
-    } else if (known === undefined || circuit === undefined) {
-      this.forget(order);
-    } else if (circuit.version === known.version && circuit.readAt === known.readAt) {
-      // One statement answered several calls, each with its own count.
-      this.learn({
-        ...circuit,
-        failureCount: Math.max(circuit.failureCount, known.failureCount),
-        successCount: Math.max(circuit.successCount, known.successCount),
-      }, asked);
-    } else if (circuit.version >= known.version && circuit.readAt >= known.readAt) {
-      this.learn(circuit, asked);
+  /** Whether a forced state has ended by its time, which the log may not know. */
+  hasExpired(at: number): boolean {
+    const circuit = this.#circuit;
+    return circuit?.forced !== undefined &&
+      forcedAt(circuit.forced, this.#timeAt(circuit, at)) === undefined;
+  }
+
+  /** Takes over an answer, as far as it is not older than what is known. */
+  learn(learned: Learned): void {
+    const { circuit, asked, order, isWrite } = learned;
+    const version = circuit?.version ?? 0;
+    const knownVersion = this.#circuit?.version ?? 0;
+    if (!this.#isKnown || asked.order > this.#putOrder) {
+      if (this.#isKnown && this.successes.hasFallen(circuit, asked)) this.successes.forget();
+      this.#writtenOrder = isWrite ? order : 0;
+      this.#put(circuit, learned);
+    } else if (version > knownVersion) {
+      this.#writtenOrder = isWrite ? order : 0;
+      this.#put(circuit, learned);
+    } else if (version === knownVersion) {
+      const isLater = asked.order > this.#askedOrder;
+      const merged = this.#merge(learned, isLater);
+      if (isWrite) this.#writtenOrder = order;
+      this.#put(merged, learned, isLater);
     } else {
-      // Two changes crossed. Only the database knows which one it applied last.
-      this.forget(order);
+      this.successes.observe(circuit);
     }
+    if (asked.order < this.#askedOrder) return;
+    this.#askedOrder = asked.order;
+    this.#askedAt = asked.at;
+  }
+
+  /**
+   * This instance has zeroed it. `before` is the version that its successes had when it was asked to:
+   * a zeroing that takes place after that has a higher version.
+   */
+  zeroed(answered: Circuit | undefined, before: number, order: number): void {
+    // The database had no success to zero. Those that this instance acknowledged before still wait.
+    const hadNone = (answered?.zeroedVersion ?? 0) <= before;
+    if (hadNone && (answered?.state ?? "closed") === "closed") {
+      this.successes.zero(this.#circuit, order);
+    }
+  }
+
+  /** No answer to a question that was asked before this order is kept. */
+  ignoreBefore(order: number): void {
+    this.#fence = order;
+  }
+
+  get fence(): number {
+    return this.#fence;
   }
 
   /** Makes the circuit unknown. The successes that have yet to be counted stay. */
-  forget(order: number): void {
+  forget(): void {
+    this.#isKnown = false;
     this.#circuit = undefined;
+    this.#askedOrder = 0;
     this.#askedAt = -Infinity;
-    this.#writtenOrder = order;
   }
 
   /** The circuit as it is now for this instance. */
   shown(at: number): Circuit | undefined {
     const circuit = this.#circuit;
+    const { shown } = this.successes;
     if (circuit === undefined) {
-      return this.isPending
-        ? { ...ABSENT_CIRCUIT, key: this.key, successCount: this.#pending }
-        : undefined;
+      return shown > 0 ? { ...ABSENT_CIRCUIT, key: this.key, successCount: shown } : undefined;
     }
-    const { now } = this.#clocks;
-    return this.including(circuit, now === undefined ? circuit.readAt + at - this.#learnedAt : at);
+    const time = this.#timeAt(circuit, at);
+    if (circuit.forced !== undefined && forcedAt(circuit.forced, time) === undefined) {
+      this.#endedVersion = circuit.version;
+    }
+    return withCounts(circuit, circuit.failureCount, shown, time);
   }
 
-  /** A circuit with the successes that it does not count yet. */
-  including(circuit: Circuit, readAt: number = circuit.readAt): Circuit {
-    const pending = this.#pending;
-    const successCount = pending > 0 && isStillCounted(this.#version, circuit)
-      ? Math.min(circuit.successCount + pending, MAX_COUNT)
-      : circuit.successCount;
-    return withCounts(circuit, circuit.failureCount, successCount, readAt);
+  /** A circuit as the database has it, with the successes that it does not count yet. */
+  including<Found extends Circuit>(circuit: Found): Found {
+    return { ...circuit, successCount: this.successes.of(circuit) };
   }
 
-  get #pending(): number {
-    return this.#waiting + this.#beingCounted;
+  /** The time of the clock that decides. */
+  #timeAt(circuit: Circuit, at: number): number {
+    return this.#clocks.now === undefined ? circuit.readAt + at - this.#learnedAt : at;
+  }
+
+  #put(circuit: Circuit | undefined, { asked, order }: Learned, isLater = true): void {
+    if (isLater) {
+      const now = this.#clocks.clock();
+      circuit = this.#withEnd(circuit, asked, now);
+      this.#learnedAt = now;
+    }
+    this.#isKnown = true;
+    this.#circuit = circuit;
+    this.#putOrder = order;
+    this.successes.learn(circuit, order);
+  }
+
+  /**
+   * An answer that was long under way is from before the end of a forced state that was shown as ended
+   * since. It stays ended, unless the database's clock was set back and cannot have reached the end.
+   */
+  #withEnd(circuit: Circuit | undefined, asked: Asked, now: number): Circuit | undefined {
+    const until = circuit?.forced?.until;
+    if (circuit === undefined || until === undefined || circuit.version !== this.#endedVersion) {
+      return circuit;
+    }
+    const isReachable = until <= circuit.readAt + now - asked.at;
+    return until > circuit.readAt && isReachable ? { ...circuit, readAt: until } : circuit;
+  }
+
+  /** Two answers of one version, whose questions overlap. */
+  #merge({ circuit, asked, isWrite }: Learned, isLater: boolean): Circuit | undefined {
+    const known = this.#circuit;
+    if (circuit === undefined || known === undefined) return circuit ?? known;
+    const [later, earlier] = isLater ? [circuit, known] : [known, circuit];
+    // Failures leave a window, so that the highest count can be an old one. A read that was asked for
+    // before an own write was answered can lack it.
+    const hasWrites = !isWrite && (isLater ? asked.order : this.#askedOrder) > this.#writtenOrder;
+    const failureCount = this.#hasFailureWindow && hasWrites
+      ? later.failureCount
+      : Math.max(later.failureCount, earlier.failureCount);
+    return {
+      ...later,
+      failureCount,
+      successCount: Math.max(later.successCount, earlier.successCount),
+      lastFailureTime: Math.max(later.lastFailureTime, earlier.lastFailureTime),
+      probeCount: Math.max(later.probeCount, earlier.probeCount),
+      probeExpiresAt: Math.max(later.probeExpiresAt, earlier.probeExpiresAt),
+    };
   }
 }

@@ -1,144 +1,194 @@
 import type { Circuit } from "../circuit.ts";
-import type { Deferred } from "../ports.ts";
-import { type Asked, CachedCircuit, type Clocks } from "./cached_circuit.ts";
+import { CachedCircuit } from "./cached_circuit.ts";
+import type { Asked } from "./origin.ts";
+import type { Clocks } from "./origin.ts";
 
 /** How many circuits an instance caches at most: those used last. */
 const CAPACITY = 10_000;
 
-/** How many circuits are examined in the search for one that can be dropped. */
+/** How many circuits are examined in the search for one to drop: that can be dropped, and that cannot. */
 const CANDIDATES = 64;
+const OTHERS = 1000;
 
-/** The circuits that one instance caches, and the order of its questions and their answers. */
+/** A question for one circuit. Without an entry, because there is no room, its answer is not kept. */
+export interface Question extends Asked {
+  readonly entry: CachedCircuit | undefined;
+}
+
+/**
+ * The circuits that one instance caches, and the order of its questions and their answers.
+ *
+ * A circuit has an entry while it is known, while a question for it is in flight, and while its
+ * successes wait: what the log says of a circuit that is only asked for must not be lost, because the
+ * answer can be older. Only an entry without a question in flight is dropped.
+ */
 export class CacheEntries {
   readonly #clocks: Clocks;
+  readonly #hasFailureWindow: boolean;
+  readonly #onUse: (isInUse: boolean) => void;
   readonly #entries = new Map<string, CachedCircuit>();
-  readonly #onChange: ((key: string, isKnown: boolean) => void) | undefined;
   /** The order of the last question or answer. */
   #order = 0;
-  /**
-   * The highest order of an own change to a circuit that was dropped. The answer to an older question
-   * may lack that change.
-   */
-  #droppedOrder = 0;
+  /** No answer to a question before this one is kept. */
+  #fence = 0;
 
-  /** `onChange` is called for each circuit that is added, and for each that is dropped. */
-  constructor(clocks: Clocks, onChange?: (key: string, isKnown: boolean) => void) {
+  /** `onUse` is called when the first entry is added, and when the last one is dropped. */
+  constructor(clocks: Clocks, hasFailureWindow: boolean, onUse: (isInUse: boolean) => void) {
     this.#clocks = clocks;
-    this.#onChange = onChange;
+    this.#hasFailureWindow = hasFailureWindow;
+    this.#onUse = onUse;
   }
 
   get size(): number {
     return this.#entries.size;
   }
 
-  /** Whether any successes have yet to be counted. */
-  get isPending(): boolean {
-    for (const entry of this.#entries.values()) if (entry.isPending) return true;
-    return false;
-  }
-
   get(key: string): CachedCircuit | undefined {
     return this.#entries.get(key);
   }
 
-  keys(): string[] {
-    return [...this.#entries.keys()];
+  all(): CachedCircuit[] {
+    return [...this.#entries.values()];
   }
 
-  /** Numbers a question before it is sent: its answer must not replace the answer to a later one. */
-  ask(): Asked {
+  nextOrder(): number {
+    return ++this.#order;
+  }
+
+  /** Numbers a question that is for no certain circuit. */
+  askAny(): Asked {
     return { order: ++this.#order, at: this.#clocks.clock() };
   }
 
-  /** Takes over what a read returned, unless this instance has changed the circuit meanwhile. */
-  learnRead(key: string, circuit: Circuit | undefined, asked: Asked): CachedCircuit | undefined {
+  /** Numbers a question before it is sent. `end` it when it is answered, or has failed. */
+  ask(key: string): Question {
     const entry = this.#findOrAdd(key);
-    if (entry === undefined || entry.isBeingCounted || asked.order < entry.writtenOrder) {
-      return undefined;
+    if (entry !== undefined) entry.inFlight++;
+    return { order: ++this.#order, at: this.#clocks.clock(), entry };
+  }
+
+  /** A question for an entry has been answered, or has failed. */
+  end(entry: CachedCircuit | undefined): void {
+    if (entry === undefined) return;
+    entry.inFlight--;
+    if (entry.inFlight === 0 && !entry.isKnown && entry.successes.pending === 0) this.#drop(entry);
+  }
+
+  /** Takes over what a plain read returned. Returns `false` where it is ignored. */
+  learnRead(entry: CachedCircuit, circuit: Circuit | undefined, asked: Asked): boolean {
+    if (this.#isBeforeFence(entry, asked)) return false;
+    entry.learn({ circuit, asked, order: ++this.#order, isWrite: false });
+    return true;
+  }
+
+  /** Takes over what a write of this instance returned. */
+  learnWritten(entry: CachedCircuit, circuit: Circuit | undefined, asked: Asked): void {
+    // It says nothing of what is true now, and what was read since may lack it.
+    if (this.#isBeforeFence(entry, asked)) this.forget(entry);
+    else entry.learn({ circuit, asked, order: ++this.#order, isWrite: true });
+  }
+
+  /** Takes over what the log says, also for a circuit that is only asked for. */
+  learnLogged(key: string, circuit: Circuit | undefined, asked: Asked): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    if (entry.isKnown || !this.#isBeforeFence(entry, asked)) {
+      entry.learn({ circuit, asked, order: ++this.#order, isWrite: false });
+    } else {
+      // It can be too old to be kept. An answer to what is in flight can be older still.
+      entry.ignoreBefore(++this.#order);
     }
-    entry.learn(circuit, asked);
-    return entry;
   }
 
-  /** Takes over what this instance's own change returned. */
-  learnWritten(key: string, circuit: Circuit | undefined, asked: Asked): CachedCircuit | undefined {
-    const entry = this.#findOrAdd(key);
-    entry?.learnWritten(circuit, asked, ++this.#order);
-    return entry;
+  #isBeforeFence(entry: CachedCircuit, { order }: Asked): boolean {
+    return order < this.#fence || order < entry.fence;
   }
 
-  /** The database has counted successes, and this is the circuit with them. */
-  confirmDeferred(key: string, circuit: Circuit | undefined, asked: Asked): void {
-    this.#entries.get(key)?.wasCounted();
-    this.learnWritten(key, circuit, asked);
+  /** Forgets what was asked for before an order. No answer to such a question is kept. */
+  forgetBefore(order: number): void {
+    this.#fence = order;
+    for (const entry of this.#entries.values()) if (entry.askedOrder < order) this.forget(entry);
   }
 
-  /** The database has not counted successes, or may not have: see {@linkcode CachedCircuit}. */
-  returnDeferred(key: string, isRefused: boolean): void {
-    this.#entries.get(key)?.returnWaiting(isRefused);
-  }
-
-  /** Makes a circuit unknown. */
-  forget(key: string): void {
-    this.#entries.get(key)?.forget(++this.#order);
-  }
-
-  /** Makes all circuits unknown. */
-  forgetAll(): void {
-    for (const entry of this.#entries.values()) entry.forget(++this.#order);
-  }
-
-  /** Takes the successes that wait, for a statement that counts them. */
-  takeDeferred(): Deferred[] {
-    const deferred: Deferred[] = [];
-    for (const [key, entry] of this.#entries) {
-      const waiting = entry.takeWaiting();
-      if (waiting !== undefined) deferred.push({ key, ...waiting });
+  /**
+   * Forgets all circuits. `hasCounts` is whether the counts that were shown still hold, where they are
+   * read again.
+   */
+  forgetAll(hasCounts: boolean): void {
+    this.#fence = ++this.#order;
+    for (const entry of this.#entries.values()) {
+      if (!hasCounts) entry.successes.forget();
+      entry.forget();
     }
-    return deferred;
   }
 
-  /** A refresh has passed. Drops each circuit that no call used for more than this many refreshes. */
-  dropIdle(refreshes: number): void {
-    for (const [key, entry] of this.#entries) {
-      if (++entry.idle > refreshes && !entry.isPending) this.#drop(key, entry);
+  /** Makes a circuit unknown. What is in flight is ignored. */
+  forget(entry: CachedCircuit): void {
+    entry.forget();
+    entry.ignoreBefore(++this.#order);
+    if (entry.inFlight === 0 && entry.successes.pending === 0) this.#drop(entry);
+  }
+
+  /** An interval has passed: drops circuits that are out of use. */
+  passInterval(): void {
+    for (const entry of this.#entries.values()) {
+      entry.passInterval();
+      if (entry.isOutOfUse && entry.isDroppable) this.#drop(entry);
     }
+  }
+
+  /** The circuits whose successes are to be counted. */
+  countable(): CachedCircuit[] {
+    return this.all().filter((entry) => entry.isCountable);
+  }
+
+  /** Whether there are any. */
+  get hasCountable(): boolean {
+    for (const entry of this.#entries.values()) if (entry.isCountable) return true;
+    return false;
+  }
+
+  /** How many successes have yet to be counted. */
+  get pending(): number {
+    let pending = 0;
+    for (const { successes } of this.#entries.values()) pending += successes.pending;
+    return pending;
   }
 
   #findOrAdd(key: string): CachedCircuit | undefined {
     const found = this.#entries.get(key);
     if (found !== undefined) return found;
     if (this.#entries.size >= CAPACITY && !this.#makeRoom()) return undefined;
-    const entry = new CachedCircuit(key, this.#clocks, this.#droppedOrder);
+    const entry = new CachedCircuit(key, this.#clocks, this.#hasFailureWindow);
+    // A page of the log that was asked for before can be older than what was dropped.
+    entry.ignoreBefore(this.#order + 1);
     this.#entries.set(key, entry);
-    this.#onChange?.(key, true);
+    if (this.#entries.size === 1) this.#onUse(true);
     return entry;
   }
 
-  /** Drops the first circuit that is not in use. Moves those in use or with successes to the end. */
+  /** Drops the first circuit that is not in use. Moves those that stay to the end. */
   #makeRoom(): boolean {
-    let candidates = CANDIDATES;
+    let [candidates, others] = [CANDIDATES, OTHERS];
     let last: CachedCircuit | undefined;
     for (const [key, entry] of this.#entries) {
-      if (candidates-- === 0) break;
-      if (!entry.isPending) {
+      if (entry.isDroppable ? candidates-- === 0 : others-- === 0) break;
+      if (entry.isDroppable) {
         if (entry.idle > 0) {
-          this.#drop(key, entry);
+          this.#drop(entry);
           return true;
         }
-        last ??= entry;
-        entry.idle++;
+        if (last === undefined || !entry.isRegular) last = entry;
       }
       this.#entries.delete(key);
       this.#entries.set(key, entry);
     }
-    if (last !== undefined) this.#drop(last.key, last);
+    if (last !== undefined) this.#drop(last);
     return last !== undefined;
   }
 
-  #drop(key: string, entry: CachedCircuit): void {
-    this.#entries.delete(key);
-    this.#droppedOrder = Math.max(this.#droppedOrder, entry.writtenOrder);
-    this.#onChange?.(key, false);
+  #drop(entry: CachedCircuit): void {
+    this.#entries.delete(entry.key);
+    if (this.#entries.size === 0) this.#onUse(false);
   }
 }

@@ -26,6 +26,36 @@ export function assertString(
   throw new TypeError(`Cannot ${action}: "${name}" must be a string, received ${describe(value)}`);
 }
 
+/**
+ * A text that only people read. A text column cannot hold NUL and lone surrogates, so they are replaced.
+ *
+ * @throws Unless the option is a string of a length in the range.
+ */
+export function textOf(
+  action: string,
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): string {
+  assertString(action, name, value);
+  if (value.length >= least && value.length <= most) {
+    return value.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
+  }
+  const range = least === 0 ? `at most ${most}` : `from ${least} to ${most}`;
+  throw new RangeError(
+    `Cannot ${action}: "${name}" must have ${range} characters, received ${describe(value)}`,
+  );
+}
+
+/** Throws unless the option is `true`, `false` or absent. */
+export function assertBoolean(action: string, name: string, value: unknown): void {
+  if (value === undefined || typeof value === "boolean") return;
+  throw new TypeError(
+    `Cannot ${action}: "${name}" must be true or false, received ${describe(value)}`,
+  );
+}
+
 /** Throws unless the option is a function or absent. */
 export function assertFunction(action: string, name: string, value: unknown): void {
   if (value === undefined || typeof value === "function") return;

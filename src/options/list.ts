@@ -1,5 +1,6 @@
 import { assertCount, assertOptions, assertState, assertString } from "./check.ts";
-import type { CircuitState, ListOptions } from "../types.ts";
+import type { ListOptions } from "../operator_types.ts";
+import type { CircuitState } from "../types.ts";
 
 const ACTION = "list circuits";
 

@@ -1,5 +1,5 @@
 import { assertCount, assertNumber, assertOptions } from "./check.ts";
-import type { PruneOptions } from "../types.ts";
+import type { PruneOptions } from "../operator_types.ts";
 
 const ACTION = "prune circuits";
 

@@ -5,7 +5,9 @@ import {
   assertOneOf,
   assertOptions,
   assertString,
+  textOf,
 } from "./check.ts";
+import { MAX_ACTOR } from "./force.ts";
 import { describe } from "../describe.ts";
 import { isOptions } from "../option_names.ts";
 import type {
@@ -19,6 +21,8 @@ const ACTION = "create store";
 
 /** The longest that a timer of JavaScript waits. */
 const MAX_TIMER = 2 ** 31 - 1;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 type StoreOption = Exclude<keyof PostgresCircuitBreakerStoreOptions, keyof PolicyOnlyOptions>;
 
@@ -39,6 +43,10 @@ export const STORE_OPTIONS: readonly StoreOption[] = [
   "pruneIdleMs",
   "maxCircuits",
   "maxStalenessMs",
+  "countWithinMs",
+  "historyMs",
+  "historyRows",
+  "instanceId",
 ];
 
 /** The options that the store in memory checks and ignores. */
@@ -52,6 +60,7 @@ export const IGNORED_IN_MEMORY: readonly StoreOption[] = [
   "pruneIdleMs",
   "maxCircuits",
   "maxStalenessMs",
+  "countWithinMs",
 ];
 
 /** A store's own options after validation. */
@@ -69,6 +78,12 @@ export interface ResolvedOptions {
   maxCircuits: number | undefined;
   /** 0 where each call asks the database. */
   maxStalenessMs: number;
+  /** How long a success may wait to be counted, where there is a cache. */
+  countWithinMs: number;
+  historyMs: number;
+  historyRows: number;
+  /** The label of the instance, which is random where none is given. */
+  instanceId: string;
 }
 
 /**
@@ -106,6 +121,11 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
   assertCount(ACTION, "maxCircuits", maxCircuits, 100, 100_000_000);
   const { maxStalenessMs = 0 } = options;
   if (maxStalenessMs !== 0) assertTimer("maxStalenessMs", maxStalenessMs);
+  const { countWithinMs, historyMs = 30 * DAY_MS, historyRows = 100_000, instanceId } = options;
+  if (countWithinMs !== undefined) assertTimer("countWithinMs", countWithinMs);
+  assertNeeds("countWithinMs", countWithinMs, "maxStalenessMs", options.maxStalenessMs);
+  assertMilliseconds(ACTION, "historyMs", historyMs);
+  assertCount(ACTION, "historyRows", historyRows, 1, 10_000_000);
   assertMilliseconds(ACTION, "resetTimeoutMs", resetTimeoutMs);
   assertCount(ACTION, "halfOpenMax", halfOpenMax, 1, 10_000);
   assertMilliseconds(ACTION, "probeTimeoutMs", probeTimeoutMs);
@@ -129,6 +149,12 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     pruneIdleMs: pruneIdleMs === undefined ? undefined : Math.ceil(pruneIdleMs),
     maxCircuits,
     maxStalenessMs,
+    countWithinMs: countWithinMs ?? 60_000,
+    historyMs: Math.ceil(historyMs),
+    historyRows,
+    instanceId: instanceId === undefined
+      ? crypto.randomUUID()
+      : textOf(ACTION, "instanceId", instanceId, 1, MAX_ACTOR),
     rules: {
       probing,
       failureThreshold,

@@ -96,21 +96,29 @@ export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
    */
   onError?: ((error: Error) => void) | undefined;
   /**
-   * How old a snapshot of `getState` may be, in milliseconds, from 0. Above 0 this instance keeps
-   * the circuits in use in its memory. One statement per interval refreshes all of them in the
-   * background, so that a request on a busy circuit does not wait for the database. `getState`
-   * never returns an older snapshot: it asks the database instead. With a client that can `listen`,
-   * changes of other instances also show within milliseconds.
+   * How old a state that `getState` returns may be, in milliseconds, from 0. Above 0 this instance
+   * keeps the circuits in use in its memory. One statement per interval reads what has changed in the
+   * fleet, so that a request on a busy circuit does not wait for the database. `getState` never
+   * returns an older state: it asks the database instead. With a client that can `listen`, changes of
+   * other instances also show within milliseconds. Counters from memory are the last that this
+   * instance read, and its own since then. What a record returns is exact, but for the successes that
+   * wait to be counted (`countWithinMs`).
    *
-   * A success on a closed circuit is then acknowledged at once and counted with the next refresh. A
-   * crash can lose the successes of the last interval. So can a refresh that failed without an
-   * answer from the database. Failures, transitions, probes, forces and resets are in the database
-   * before they resolve, as without this option. End the store with `close()`, which counts what
-   * waits.
+   * A success on a closed circuit is then acknowledged at once and counted later. A crash of the
+   * process can lose it. Failures, transitions, probes, forces and resets are in the database before
+   * they resolve, as without this option. End the store with `close()`, which counts what waits.
    *
    * @default {0} every call asks the database
    */
   maxStalenessMs?: number | undefined;
+  /**
+   * Within how many milliseconds the database counts a success that was acknowledged from memory, a
+   * positive number. Needs `maxStalenessMs`. A short time costs the database more statements. A crash
+   * of the process can lose the successes of this time.
+   *
+   * @default {60_000}
+   */
+  countWithinMs?: number | undefined;
   /**
    * Whether recording waits until the server has written to its disk. `default` follows the
    * server's `synchronous_commit`. `relaxed` does not wait, which is faster, and a crash of the
@@ -138,6 +146,31 @@ export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
    * @default {undefined} no bound
    */
   maxCircuits?: number | undefined;
+  /**
+   * How long the log keeps changes for `history`, and for watches that go on from a cursor, in
+   * milliseconds. The store removes older ones in the background. It keeps the last change of each
+   * circuit.
+   *
+   * @default {2_592_000_000} 30 days
+   */
+  historyMs?: number | undefined;
+  /**
+   * About how many changes the log keeps at most, a whole number from 1 to 10,000,000. The store removes
+   * those in excess in the background, older ones of circuits that change often first. Instances of one
+   * table should have the same bound. The store in memory keeps the last 1000 by default, and removes
+   * the oldest first.
+   *
+   * @default {100_000}
+   */
+  historyRows?: number | undefined;
+  /**
+   * A label of this instance, from 1 to 200 characters. Changes that this store makes carry it as
+   * their `actor`. The host's name or the pod's name is a good choice. All who can read the table can
+   * read it, so it must be no secret.
+   *
+   * @default {crypto.randomUUID()} a new one for each store
+   */
+  instanceId?: string | undefined;
 }
 
 /**

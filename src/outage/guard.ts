@@ -1,7 +1,7 @@
 import type { Circuit, Round } from "../circuit.ts";
 import { isUnavailable, StoreUnavailableError } from "../errors.ts";
 import { messageOf } from "../foreign_message.ts";
-import type { Force } from "../options/force.ts";
+import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type {
   Admin,
@@ -9,10 +9,16 @@ import type {
   Calls,
   ClaimAnswer,
   Deferred,
-  Histories,
+  Flush,
+  FlushResult,
+  Instance,
+  ListedCircuit,
+  LogCursor,
+  LogPage,
+  LogRequest,
   PruneRequest,
-  Refreshed,
   Tail,
+  TailPage,
 } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { CircuitState } from "../types.ts";
@@ -20,7 +26,7 @@ import type { LocalCircuits } from "./local_circuits.ts";
 import type { Outage } from "./outage.ts";
 
 /** The circuits that the guard protects calls from waiting for. */
-export type GuardedCircuits = Calls & Admin & Tail;
+export type GuardedCircuits = Calls & Admin;
 
 /**
  * Keeps calls from waiting for a database that is out.
@@ -35,12 +41,19 @@ export type GuardedCircuits = Calls & Admin & Tail;
  */
 export class OutageGuard implements Calls, Admin, Tail {
   readonly #circuits: GuardedCircuits;
+  readonly #tail: Tail;
   readonly #outage: Outage;
   readonly #local: LocalCircuits | undefined;
 
   /** @param local Answers during an outage; `undefined` reports the outage instead. */
-  constructor(circuits: GuardedCircuits, outage: Outage, local: LocalCircuits | undefined) {
+  constructor(
+    circuits: GuardedCircuits,
+    tail: Tail,
+    outage: Outage,
+    local: LocalCircuits | undefined,
+  ) {
     this.#circuits = circuits;
+    this.#tail = tail;
     this.#outage = outage;
     this.#local = local;
   }
@@ -87,37 +100,60 @@ export class OutageGuard implements Calls, Admin, Tail {
     }
   }
 
-  async force(call: Call, key: string, force: Force | undefined): Promise<Answer> {
-    const answer = await this.#ask((circuits) => circuits.force(call, key, force));
+  async force(call: Call, key: string, force: Force): Promise<Answer> {
+    const answer = await this.#ask(() => this.#circuits.force(call, key, force));
     this.#remember(key, answer);
     return answer;
   }
 
-  async reset(call: Call, key: string): Promise<void> {
-    await this.#ask((circuits) => circuits.reset(call, key));
-    this.#remember(key, { circuit: undefined, source: "database" });
+  async reset(call: Call, key: string, act: Act): Promise<Answer> {
+    const answer = await this.#ask(() => this.#circuits.reset(call, key, act));
+    this.#remember(key, answer);
+    return answer;
   }
 
-  list(call: Call, options: ResolvedListOptions): Promise<Circuit[]> {
-    return this.#ask((circuits) => circuits.list(call, options));
+  list(call: Call, options: ResolvedListOptions): Promise<ListedCircuit[]> {
+    return this.#ask(() => this.#circuits.list(call, options));
   }
 
   prune(call: Call, request: PruneRequest): Promise<number> {
-    return this.#ask((circuits) => circuits.prune(call, request));
+    return this.#ask(() => this.#circuits.prune(call, request));
   }
 
-  history(call: Call): Promise<Histories> {
-    return this.#ask((circuits) => circuits.history(call));
+  async tail(call: Call, after: LogCursor | undefined, limit: number): Promise<TailPage> {
+    const page = await this.#ask(() => this.#tail.tail(call, after, limit));
+    for (const circuit of page.circuits) this.#rememberKnown(circuit);
+    return page;
   }
 
-  async refresh(
-    call: Call,
-    keys: readonly string[],
-    deferred: readonly Deferred[],
-  ): Promise<Refreshed[]> {
-    const circuits = await this.#ask((inner) => inner.refresh(call, keys, deferred));
-    for (const circuit of circuits) this.#remember(circuit.key, { circuit, source: "database" });
+  log(call: Call, request: LogRequest): Promise<LogPage> {
+    return this.#ask(() => this.#tail.log(call, request));
+  }
+
+  async readKnown(call: Call, keys: readonly string[]): Promise<Circuit[]> {
+    const circuits = await this.#ask(() => this.#tail.readKnown(call, keys));
+    for (const circuit of circuits) this.#rememberKnown(circuit);
     return circuits;
+  }
+
+  register(call: Call, instance: Instance): Promise<void> {
+    return this.#ask(() => this.#tail.register(call, instance));
+  }
+
+  flush(call: Call, instance: Instance, flush: Flush): Promise<FlushResult> {
+    return this.#ask(() => this.#tail.flush(call, instance, flush));
+  }
+
+  findFlush(call: Call, instance: Instance, flush: Flush): Promise<FlushResult> {
+    return this.#ask(() => this.#tail.findFlush(call, instance, flush));
+  }
+
+  addCircuits(call: Call, keys: readonly string[]): Promise<void> {
+    return this.#ask(() => this.#tail.addCircuits(call, keys));
+  }
+
+  countDeferred(call: Call, deferred: readonly Deferred[]): Promise<void> {
+    return this.#ask(() => this.#tail.countDeferred(call, deferred));
   }
 
   /** Asks the database, or fails at once while it is out. */
@@ -161,6 +197,11 @@ export class OutageGuard implements Calls, Admin, Tail {
   /** Outside of an outage each failed call begins with the database's circuits. */
   #beginLocalAnswers(local: LocalCircuits): void {
     if (!this.isOut) local.clear();
+  }
+
+  /** The same for a circuit that a background statement read, where the instance uses it. */
+  #rememberKnown(circuit: Circuit): void {
+    if (!this.isOut) this.#local?.renew(circuit);
   }
 
   /** The local circuits begin the next outage with the last answers of the database. */

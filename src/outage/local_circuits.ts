@@ -26,4 +26,9 @@ export class LocalCircuits extends MemoryCircuits {
     if (circuit === undefined) this.#remembered.delete(key);
     else keepLast(this.#remembered, key, circuit, MAX_REMEMBERED);
   }
+
+  /** Notes a circuit as the database has it, if this instance uses it. */
+  renew(circuit: Circuit): void {
+    if (this.#remembered.has(circuit.key)) this.#remembered.set(circuit.key, circuit);
+  }
 }

@@ -1,6 +1,6 @@
 import { isCircuitBreakerStoreError, isOutage, isStoreTimeoutError } from "../errors.ts";
 import type { OutageChange } from "../options/store_options.ts";
-import type { StatementEvent } from "../ports.ts";
+import type { StatementEvent, StatementKind } from "../ports.ts";
 import { startBackgroundTimer } from "../time/background_timer.ts";
 
 /** The pause before the first check. It is short, because most lost connections are no outage. */
@@ -14,6 +14,9 @@ const MAX_CHECK_MS = 1000;
  * it finds the new primary.
  */
 const MAX_READ_ONLY_CHECK_MS = 400;
+
+/** Statements that can read a lot: that one took too long says nothing about calls. */
+const SLOW: readonly StatementKind[] = ["history", "prune"];
 
 /** read_only_sql_transaction */
 const READ_ONLY = "25006";
@@ -36,8 +39,8 @@ export interface OutageOptions {
  * States: in, out, ended.
  * - a statement fails with a timeout or because the database cannot be used: in -> out. Not so where
  *   the statement was sent before the last outage ended (it hangs since then), where the process was
- *   held up meanwhile (a driver's timer fired for that reason, or a connection was lost), and where
- *   reading the whole history took too long (that says nothing about calls).
+ *   held up meanwhile (a driver's timer fired for that reason, or a connection was lost), and where a
+ *   statement that can read a lot took too long.
  * - a check succeeds: out -> in.
  * - `end`: to ended. Calls go to the database from then on.
  */
@@ -63,8 +66,8 @@ export class Outage {
   /** A statement has ended. */
   onStatement(event: StatementEvent): void {
     const { kind, error } = event;
-    // The checks of an outage say nothing about calls.
-    if (kind === "check") return;
+    // The checks of an outage say nothing about calls, and announcements wait for other programs.
+    if (kind === "check" || kind === "announce") return;
     if (error === undefined) this.#checks = 0;
     else if (this.#cause === undefined && isOutage(error) && this.#isEvidence(event, error)) {
       this.#begin(error);
@@ -82,7 +85,7 @@ export class Outage {
   #isEvidence({ kind, ms }: StatementEvent, error: Error): boolean {
     const sentAt = performance.now() - ms;
     if (sentAt <= this.#endedAt) return false;
-    if (isStoreTimeoutError(error)) return kind !== "history";
+    if (isStoreTimeoutError(error)) return !SLOW.includes(kind);
     const sqlState = sqlStateOf(error);
     return sqlState !== undefined || !this.#options.wasHeldUpSince(sentAt);
   }

@@ -1,12 +1,12 @@
 import { startBackgroundTimer } from "../time/background_timer.ts";
-import type { ChangeListener } from "../ports.ts";
+import type { Feed } from "../ports.ts";
 import type { PostgresClient, Unlisten } from "../types.ts";
 import { withDeadline } from "../time/deadlines.ts";
 import { CircuitBreakerStoreError } from "../errors.ts";
 import { messageOf } from "../foreign_message.ts";
 import { sqlStateOf } from "./sql_state.ts";
-import { CHANNEL_PREFIX } from "./change_triggers.ts";
 import type { TableName } from "./identifier.ts";
+import { CHANNEL_PREFIX } from "./statements/announce.ts";
 
 /** The longest pause after a lost connection. It doubles with each failure, up to the other bound. */
 const FIRST_RETRY_MS = 50;
@@ -27,23 +27,23 @@ interface Run {
 }
 
 /**
- * Passes on what the table's triggers announce. All listeners share one connection, which is open
- * while there is a listener.
+ * Passes on what instances announce. All listeners share one connection, which is open while there is
+ * a listener.
  *
  * States: idle; connecting; listening; waiting.
  * - `subscribe`: idle -> connecting.
- * - The server listens: connecting -> listening. Each listener gets `onGap`, because changes before
+ * - The server listens: connecting -> listening. Each listener is called, because changes before
  *   this moment were not announced.
  * - The attempt fails: connecting -> waiting, after a report of the error.
  * - The connection is lost: listening -> waiting.
  * - The pause is over: waiting -> connecting. It doubles with each failure in succession.
  * - The last listener leaves: to idle. What an older attempt returns later is closed at once.
  */
-export class ChangeFeed {
+export class ChangeFeed implements Feed {
   readonly #client: PostgresClient;
   readonly #table: TableName;
   readonly #options: ChangeFeedOptions;
-  readonly #listeners = new Set<ChangeListener>();
+  readonly #listeners = new Set<() => void>();
   /** What runs while there is a listener; `undefined` when idle. A new run replaces an older one. */
   #run: Run | undefined;
 
@@ -59,7 +59,7 @@ export class ChangeFeed {
   }
 
   /** Announces changes to a listener until the function that it returns is called. */
-  subscribe(listener: ChangeListener): () => void {
+  subscribe(listener: () => void): () => void {
     this.#listeners.add(listener);
     if (this.#run === undefined && this.canListen) {
       this.#run = {};
@@ -78,8 +78,8 @@ export class ChangeFeed {
   async #listen(run: Run, failures: number): Promise<void> {
     let unlisten: Unlisten;
     try {
-      unlisten = await this.#client.listen!(await this.#channel(), (payload) => {
-        if (this.#run === run) this.#announce(payload);
+      unlisten = await this.#client.listen!(await this.#channel(), () => {
+        if (this.#run === run) this.#announce();
       });
     } catch (error) {
       if (this.#run === run) this.#options.onError(listenError(error));
@@ -95,7 +95,7 @@ export class ChangeFeed {
       run.unlisten = undefined;
       this.#again(run, 0);
     });
-    for (const listener of this.#listeners) listener.onGap();
+    this.#announce();
   }
 
   #again(run: Run, failures: number): void {
@@ -109,16 +109,15 @@ export class ChangeFeed {
   /** The channel's name. It has the table's oid, because a name can pass to another table. */
   async #channel(): Promise<string> {
     const answer = this.#client.query(
-      `select '${CHANNEL_PREFIX}' || $1::text::regclass::oid as channel`,
+      `select '${CHANNEL_PREFIX}' || $1::text::regclass::oid::text as channel`,
       [this.#table.quoted],
     );
     const { rows } = await withDeadline(this.#options.timeoutMs, "name channel", answer);
     return String(rows[0]!.channel);
   }
 
-  #announce(payload: string): void {
-    const [digest = "", version] = payload.split(" ");
-    for (const listener of this.#listeners) listener.onChange(digest, Number(version));
+  #announce(): void {
+    for (const listener of this.#listeners) listener();
   }
 }
 

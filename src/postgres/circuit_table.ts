@@ -1,19 +1,33 @@
 import type { Circuit, Round } from "../circuit.ts";
-import { describe } from "../describe.ts";
 import type { RunAlone } from "../client_traits.ts";
-import { CircuitBreakerStoreError } from "../errors.ts";
-import type { Force } from "../options/force.ts";
+import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitRules } from "../options/store_options.ts";
-import type { Deferred, Histories, PruneRequest, Refreshed } from "../ports.ts";
+import type {
+  Deferred,
+  Flush,
+  FlushResult,
+  Instance,
+  ListedCircuit,
+  PruneRequest,
+} from "../ports.ts";
 import type { CircuitState, PostgresClient } from "../types.ts";
-import { type Demand, execute, type Execution } from "./executor.ts";
+import { ChangeLog } from "./change_log.ts";
+import { type Demand, execute } from "./executor.ts";
 import type { TableName } from "./identifier.ts";
 import { ReadOnlySessions } from "./read_only_sessions.ts";
+import { StatementRunner, type StatementRunnerOptions } from "./statement_runner.ts";
+import type { ChangedCircuit } from "./statements/change.ts";
 import { checkStatement, type Closing, type SessionState } from "./statements/check.ts";
-import { type Statement, StatementContext } from "./statements/context.ts";
+import { StatementContext } from "./statements/context.ts";
+import {
+  countDeferredStatement,
+  findFlushStatement,
+  flushStatement,
+  registerStatement,
+} from "./statements/flush.ts";
 import { forceStatement, resetStatement } from "./statements/force.ts";
-import { historyStatement } from "./statements/history.ts";
+import { addStatement, noticeExpiryStatement, noticeStatement } from "./statements/notice.ts";
 import {
   type ClaimedCircuit,
   type ClaimRequest,
@@ -21,7 +35,12 @@ import {
   settleStatement,
 } from "./statements/probe.ts";
 import { pruneStatement, trimStatement } from "./statements/prune.ts";
-import { listStatement, readManyStatement, readOneStatement } from "./statements/read.ts";
+import {
+  findRemovedStatement,
+  listStatement,
+  readManyStatement,
+  readOneStatement,
+} from "./statements/read.ts";
 import {
   addSuccessesStatement,
   recordOneStatement,
@@ -30,21 +49,18 @@ import {
   recordSuccessesStatement,
   type Tally,
 } from "./statements/record.ts";
-import { refreshStatement } from "./statements/refresh.ts";
 import { transitionStatement } from "./statements/transition.ts";
 
 /** What the table needs beside a client. */
-export interface CircuitTableOptions {
-  /** A clock that replaces the database's. */
-  now: (() => number) | undefined;
+export interface CircuitTableOptions extends StatementRunnerOptions {
   rules: CircuitRules;
   durability: "default" | "relaxed";
+  /** Who changes circuits, for the log: the label of the instance. */
+  actor: string;
   /** How the client runs a statement from inside of which the server may close the connection. */
   runAlone: () => RunAlone | undefined;
   /** Whether the process was held up since a moment of `performance.now()`. */
   wasHeldUpSince: (moment: number) => boolean;
-  /** Called with both clocks after every statement that returned the server's. */
-  onTime: (sent: number, server: number, received: number) => void;
 }
 
 /** How many circuits are remembered to have a row. */
@@ -57,7 +73,9 @@ const MAX_SEEN = 1000;
 export class CircuitTable {
   /** The sessions of the client, as far as they take no writes. */
   readonly sessions: ReadOnlySessions;
-  readonly #execution: Execution;
+  /** The log of their changes. */
+  readonly log: ChangeLog;
+  readonly #runner: StatementRunner;
   readonly #options: CircuitTableOptions;
   readonly #statements: ReturnType<typeof statementsOf>;
   /** Circuits that had a row when successes were last recorded for them alone. */
@@ -69,17 +87,58 @@ export class CircuitTable {
       look: (closing) => this.#look(closing),
       mayClose: () => runAlone() !== undefined,
     });
-    this.#execution = { client, table, wasHeldUpSince, onReadOnly: this.sessions.met };
+    this.#runner = new StatementRunner(
+      { client, table, wasHeldUpSince, onReadOnly: this.sessions.met },
+      options,
+    );
     this.#options = options;
-    this.#statements = statementsOf(table, options);
+    const { now, rules, durability } = options;
+    const context = new StatementContext(table, rules, now !== undefined, durability);
+    this.#statements = statementsOf(context);
+    this.log = new ChangeLog(this.#runner, context, this);
   }
 
-  /** The circuits that exist among the keys, in no order. */
-  read(keys: readonly string[], demand: Demand): Promise<Circuit[]> {
+  /**
+   * The circuits that exist among the keys, in no order. What others did to one of them is written into
+   * the log first, unless its row is locked.
+   */
+  async read(keys: readonly string[], demand: Demand): Promise<Circuit[]> {
     const { readOne, readMany } = this.#statements;
-    return keys.length === 1
-      ? this.#run(readOne, demand, keys[0]!)
-      : this.#run(readMany, demand, keys);
+    const circuits = keys.length === 1
+      ? await this.#runner.run(readOne, demand, keys[0]!)
+      : await this.#runner.run(readMany, demand, keys);
+    if (circuits === "removed") {
+      return await this.noticeRemoved(keys, demand).catch(() => []);
+    }
+    return hasUnlogged(circuits) ? await this.#notice(circuits, demand) : circuits;
+  }
+
+  /** Writes into the log what others did to some of the circuits. Returns all as they are then. */
+  async #notice(circuits: readonly Circuit[], demand: Demand): Promise<Circuit[]> {
+    const keys = circuits.filter(({ isUnlogged }) => isUnlogged).map(({ key }) => key);
+    try {
+      const noticed = await this.#runner.change(this.#statements.notice, demand, keys);
+      const found = new Map(noticed.map((circuit) => [circuit.key, circuit]));
+      return circuits.map((circuit) => found.get(circuit.key) ?? circuit);
+    } catch {
+      return [...circuits]; // the read has its answer, and the next one notices the same
+    }
+  }
+
+  /** Those keys without a row whose circuits the log knows in another state than closed. */
+  findRemoved(keys: readonly string[], demand: Demand): Promise<string[]> {
+    return this.#runner.run(this.#statements.findRemoved, demand, keys);
+  }
+
+  /** Writes into the log that another program has removed circuits. Returns their new rows. */
+  async noticeRemoved(keys: readonly string[], demand: Demand): Promise<Circuit[]> {
+    await this.add(keys, demand);
+    return await this.#runner.change(this.#statements.notice, demand, keys);
+  }
+
+  /** Writes into the log which forced states have ended by their time. */
+  async noticeExpiry(demand: Demand): Promise<void> {
+    await this.#runner.change(this.#statements.noticeExpiry, demand);
   }
 
   /** Adds up successes and failures. */
@@ -87,10 +146,10 @@ export class CircuitTable {
     const { record, recordSuccesses, recordOne } = this.#statements;
     const hasFailures = tallies.some(({ failures }) => failures > 0);
     if (tallies.length > 1) {
-      return this.#run(hasFailures ? record : recordSuccesses, demand, tallies);
+      return this.#runner.run(hasFailures ? record : recordSuccesses, demand, tallies);
     }
     const tally = tallies[0]!;
-    if (hasFailures) return this.#run(recordOne, demand, tally);
+    if (hasFailures) return this.#runner.run(recordOne, demand, tally);
     return this.#seen.has(tally.key)
       ? this.#addSuccesses(tally, demand)
       : this.#recordSuccesses(tally, demand);
@@ -100,28 +159,20 @@ export class CircuitTable {
   async #addSuccesses(tally: Tally, demand: Demand): Promise<Circuit[]> {
     const { addSuccess, addSuccesses } = this.#statements;
     const statement = tally.successes === 1 ? addSuccess : addSuccesses;
-    const circuits = await this.#run(statement, demand, tally);
+    const circuits = await this.#runner.run(statement, demand, tally);
     return circuits.length > 0 ? circuits : await this.#recordSuccesses(tally, demand);
   }
 
   async #recordSuccesses(tally: Tally, demand: Demand): Promise<Circuit[]> {
-    const circuits = await this.#run(this.#statements.recordOneSuccesses, demand, tally);
+    const circuits = await this.#runner.run(this.#statements.recordOneSuccesses, demand, tally);
     if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
     this.#seen.add(tally.key);
     return circuits;
   }
 
-  /** Reads circuits and counts deferred successes. */
-  async refresh(
-    keys: readonly string[],
-    deferred: readonly Deferred[],
-    demand: Demand,
-  ): Promise<Refreshed[]> {
-    if (deferred.length > 0) {
-      return await this.#run(this.#statements.refresh, demand, keys, deferred);
-    }
-    const circuits = await this.read(keys, demand);
-    return circuits.map((circuit) => ({ ...circuit, isCounted: false }));
+  /** Makes rows for circuits without one. Returns how many. */
+  add(keys: readonly string[], demand: Demand): Promise<number> {
+    return this.#runner.run(this.#statements.add, demand, keys);
   }
 
   /** Moves circuits to a state. Closing one without a row returns none. */
@@ -130,12 +181,15 @@ export class CircuitTable {
     to: CircuitState,
     demand: Demand,
   ): Promise<Circuit[]> {
-    return this.#run(this.#statements.transition, demand, keys, to);
+    const { actor } = this.#options;
+    const move = (keys: readonly string[]) =>
+      this.#runner.change(this.#statements.transition, demand, keys, to, actor);
+    return this.#withRows(keys, to !== "closed", demand, move);
   }
 
   /** Admits as many probes as the rules allow. */
   claim(requests: readonly ClaimRequest[], demand: Demand): Promise<ClaimedCircuit[]> {
-    return this.#run(this.#statements.claim!, demand, requests);
+    return this.#runner.change(this.#statements.claim!, demand, requests, this.#options.actor);
   }
 
   /** Moves a circuit by the result of a probe, unless its round is over. */
@@ -145,43 +199,84 @@ export class CircuitTable {
     round: Round,
     demand: Demand,
   ): Promise<Circuit | undefined> {
-    return (await this.#run(this.#statements.settle, demand, key, to, round))[0];
+    const { actor } = this.#options;
+    return (await this.#runner.change(this.#statements.settle, demand, key, to, round, actor))[0];
   }
 
   /** Forces a state on a circuit, or releases it. Releasing one without a row returns nothing. */
-  async force(
-    key: string,
-    force: Force | undefined,
-    demand: Demand,
-  ): Promise<Circuit | undefined> {
-    return (await this.#run(this.#statements.force, demand, key, force))[0];
+  async force(key: string, force: Force, demand: Demand): Promise<Circuit | undefined> {
+    const { actor } = this.#options;
+    const run = ([key]: readonly string[]) =>
+      this.#runner.change(this.#statements.force, demand, key!, force, actor);
+    return (await this.#withRows([key], force.state !== undefined, demand, run))[0];
   }
 
-  /** Deletes a circuit. */
-  reset(key: string, demand: Demand): Promise<void> {
-    return this.#run(this.#statements.reset, demand, key);
+  /** Blanks a circuit. Returns nothing for one without a row. */
+  async reset(key: string, act: Act, demand: Demand): Promise<Circuit | undefined> {
+    const { actor } = this.#options;
+    return (await this.#runner.change(this.#statements.reset, demand, key, act, actor))[0];
+  }
+
+  /**
+   * Changes circuits, of which those without a row get one first where `isMade` says so. A version is
+   * drawn under the lock of a row, so a new row begins without one and is changed after that.
+   */
+  async #withRows(
+    keys: readonly string[],
+    isMade: boolean,
+    demand: Demand,
+    change: (keys: readonly string[]) => Promise<ChangedCircuit[]>,
+  ): Promise<Circuit[]> {
+    const circuits = await change(keys);
+    if (!isMade || circuits.length === keys.length) return circuits;
+    const found = new Set(circuits.map(({ key }) => key));
+    const missing = keys.filter((key) => !found.has(key));
+    await this.add(missing, demand);
+    return [...circuits, ...await change(missing)];
   }
 
   /** A page of circuits in the order of their keys. */
-  list(options: ResolvedListOptions, demand: Demand): Promise<Circuit[]> {
+  async list(options: ResolvedListOptions, demand: Demand): Promise<ListedCircuit[]> {
     const { list, listAfter } = this.#statements;
-    return this.#run(options.after === undefined ? list : listAfter, demand, options);
+    const statement = options.after === undefined ? list : listAfter;
+    while (true) {
+      const circuits = await this.#runner.run(statement, demand, options);
+      if (!hasUnlogged(circuits)) return circuits;
+      // What is noticed can leave the page, and others follow. What is locked is not noticed now.
+      const noticed = await this.#notice(circuits, demand);
+      if (noticed.every((circuit, i) => circuit === circuits[i])) return circuits;
+    }
   }
 
-  /** What all circuits remember that have moved, or are not closed. */
-  history(demand: Demand): Promise<Histories> {
-    return this.#run(this.#statements.history, demand);
+  /** Writes the row of an instance. */
+  register(instance: Instance, demand: Demand): Promise<void> {
+    return this.#runner.run(this.#statements.register, demand, instance);
+  }
+
+  /** Counts deferred successes; `undefined` where nothing was done. */
+  flush(instance: Instance, flush: Flush, demand: Demand): Promise<readonly string[] | undefined> {
+    return this.#runner.run(this.#statements.flush, demand, instance, flush);
+  }
+
+  /** What became of a flush. */
+  findFlush(instance: Instance, flush: Flush, demand: Demand): Promise<FlushResult> {
+    return this.#runner.run(this.#statements.findFlush, demand, instance, flush);
+  }
+
+  /** Counts deferred successes of circuits that have a row. Returns the keys of these. */
+  countDeferred(deferred: readonly Deferred[], demand: Demand): Promise<string[]> {
+    return this.#runner.run(this.#statements.countDeferred, demand, deferred);
   }
 
   /** Removes closed circuits that are not used; returns how many. */
   prune({ idleMs, limit, isElected }: PruneRequest, demand: Demand): Promise<number> {
     const { prune, pruneElected } = this.#statements;
-    return this.#run(isElected ? pruneElected : prune, demand, idleMs, limit);
+    return this.#runner.run(isElected ? pruneElected : prune, demand, idleMs, limit);
   }
 
   /** Removes the closed circuits longest idle, down to a number of circuits; returns how many. */
   trim(maxCircuits: number, demand: Demand): Promise<number> {
-    return this.#run(this.#statements.trim, demand, maxCircuits);
+    return this.#runner.run(this.#statements.trim, demand, maxCircuits);
   }
 
   /** Looks at one session, on a connection that may end with it where a session is to be closed. */
@@ -189,8 +284,8 @@ export class CircuitTable {
     const { check } = this.#statements;
     const alone = closing === undefined ? undefined : this.#options.runAlone();
     const execution = alone === undefined
-      ? this.#execution
-      : { ...this.#execution, client: { query: alone } };
+      ? this.#runner.execution
+      : { ...this.#runner.execution, client: { query: alone } };
     const params = check.encode(closing);
     return execute(
       execution,
@@ -200,64 +295,44 @@ export class CircuitTable {
       (rows) => check.decode(rows, closing),
     );
   }
-
-  #run<Args extends unknown[], Result>(
-    statement: Statement<Args, Result>,
-    demand: Demand,
-    ...args: Args
-  ): Promise<Result> {
-    const { now } = this.#options;
-    const params = statement.encode(...args);
-    if (now !== undefined && !statement.hasNoClock) {
-      try {
-        params.unshift(`${readClock(now)}`);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    }
-    const sent = Date.now();
-    return execute(this.#execution, statement, params, demand, (rows) => {
-      const result = statement.decode(rows, ...args);
-      const server = now === undefined ? statement.timeOf?.(result) : undefined;
-      if (server !== undefined) this.#options.onTime(sent, server, Date.now());
-      return result;
-    });
-  }
 }
 
-function statementsOf(table: TableName, { now, rules, durability }: CircuitTableOptions) {
-  const context = new StatementContext(table, rules, now !== undefined, durability);
+function statementsOf(context: StatementContext) {
+  const { rules: { probing } } = context;
   return {
     readOne: readOneStatement(context),
     readMany: readManyStatement(context),
+    findRemoved: findRemovedStatement(context),
     record: recordStatement(context),
     recordOne: recordOneStatement(context),
     recordSuccesses: recordSuccessesStatement(context),
     recordOneSuccesses: recordOneSuccessesStatement(context),
     addSuccess: addSuccessesStatement(context, true),
     addSuccesses: addSuccessesStatement(context, false),
-    refresh: refreshStatement(context),
+    add: addStatement(context),
     transition: transitionStatement(context),
-    claim: rules.probing === undefined ? undefined : claimStatement(context, rules.probing),
+    claim: probing === undefined ? undefined : claimStatement(context, probing),
     settle: settleStatement(context),
     force: forceStatement(context),
     reset: resetStatement(context),
-    check: checkStatement(table),
+    notice: noticeStatement(context),
+    noticeExpiry: noticeExpiryStatement(context),
+    register: registerStatement(context),
+    flush: flushStatement(context),
+    findFlush: findFlushStatement(context),
+    countDeferred: countDeferredStatement(context),
+    check: checkStatement(context.table),
     prune: pruneStatement(context, false),
     pruneElected: pruneStatement(context, true),
     trim: trimStatement(context),
     list: listStatement(context, false),
     listAfter: listStatement(context, true),
-    history: historyStatement(context),
   };
 }
 
-function readClock(now: () => number): number {
-  const time = now();
-  if (Number.isSafeInteger(Math.floor(time))) return Math.floor(time);
-  throw new CircuitBreakerStoreError(
-    `Cannot read the clock: "now" must return epoch milliseconds, received ${describe(time)}`,
-  );
+function hasUnlogged(circuits: readonly Circuit[]): boolean {
+  for (let i = 0; i < circuits.length; i++) if (circuits[i]!.isUnlogged) return true;
+  return false;
 }
 
 /** For a statement that is not sent again. */

@@ -4,6 +4,8 @@ import type { Circuit, ForcedState } from "../circuit.ts";
 import { describe } from "../describe.ts";
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
 import { countFailuresSql } from "../rules/counting.ts";
+import { hasForceSql } from "../rules/forcing.ts";
+import { isUnloggedSql } from "../rules/logging.ts";
 import { stateCodeSql, stateOfCode } from "../rules/state.ts";
 import { MAX_COUNT } from "../types.ts";
 import type { Row, StatementContext } from "./statements/context.ts";
@@ -34,12 +36,15 @@ export const AGGREGATED = "'[' || string_agg(circuit, ',') || ']' as circuit";
 /** A packed circuit: its fields in their order. */
 type Packed = [
   readAt: number,
+  /** The code of its own state, plus {@linkcode UNLOGGED}. */
   stateCode: number,
   failureCount: number,
   successCount: number,
   lastFailureTime: number,
   lastStateChange: number,
   version: number,
+  zeroedVersion: number,
+  openedAt: number,
   probeCount: number,
   probeExpiresAt: number,
   forced: PackedForce | null,
@@ -52,26 +57,40 @@ interface PackedForce {
   forced_at: number | null;
   forced_until: number | null;
   forced_reason: string | null;
+  forced_by: string | null;
 }
+
+/** Added to the code of a state where the fleet sees another state than the log said last. */
+const UNLOGGED = 4;
 
 function packed({ rules }: StatementContext, now: string, isKeyed: boolean): string {
   const isProbing = rules.probing !== undefined;
   const fields = [
     now,
-    stateCodeSql("c.state"),
+    // Most circuits are in the state that the log knows, and nothing is forced.
+    `case when c.forced_state is null and c.state = c.logged_state then ${stateCodeSql("c.state")}
+      else ${stateCodeSql("c.state")} + case when ${
+      isUnloggedSql("c", "c.logged_state", now)
+    } then ${UNLOGGED} else 0 end end`,
     countFailuresSql("c", now, rules),
     "c.success_count",
     "c.last_failure_time",
     "c.last_state_change",
     "c.version",
+    "c.zeroed_version",
+    "c.opened_at",
     isProbing ? "c.probe_count" : "0",
     isProbing ? "c.probe_expires_at" : "0",
-    "case when c.forced_state is not null then to_json(c) else 'null' end",
-    ...isKeyed ? ["to_json(c.key)"] : [],
+    `case when ${hasForceSql("c")} then ${FORCE} else 'null' end`,
+    ...isKeyed ? ["pg_catalog.to_json(c.key)"] : [],
   ];
   // `format` is the cheapest of what puts a text together.
-  return `format('[${fields.map(() => "%s").join()}]', ${fields.join(", ")}) as circuit`;
+  return `pg_catalog.format('[${fields.map(() => "%s").join()}]', ${fields.join(", ")}) as circuit`;
 }
+
+const FORCE =
+  `pg_catalog.json_build_object('forced_state', c.forced_state, 'forced_at', c.forced_at,
+      'forced_until', c.forced_until, 'forced_reason', c.forced_reason, 'forced_by', c.forced_by)`;
 
 /** What a read returns instead of circuits where its session takes no writes. */
 const READ_ONLY = "read-only";
@@ -102,6 +121,11 @@ export function toCircuits(rows: Row[], key?: string): Circuit[] {
   return circuits;
 }
 
+/** Circuits that stand packed, with their keys, in a JSON text. */
+export function unpackCircuits(packed: readonly unknown[]): Circuit[] {
+  return packed.map((each) => toCircuit(each as Packed, undefined));
+}
+
 /** A column of a read: `undefined` for null. Throws where the session takes no writes. */
 export function textOf(circuit: unknown): string | undefined {
   if (circuit === null) return undefined;
@@ -123,18 +147,22 @@ export function readOnlyError(cause?: unknown): StoreUnavailableError {
 }
 
 function toCircuit(packed: Packed, key: string | undefined): Circuit {
+  const isUnlogged = packed[1] >= UNLOGGED;
   return {
-    key: key ?? packed[10]!,
-    state: stateOfCode(packed[1]),
+    key: key ?? packed[12]!,
+    state: stateOfCode(isUnlogged ? packed[1] - UNLOGGED : packed[1]),
     failureCount: Math.min(packed[2], MAX_COUNT),
     successCount: Math.min(packed[3], MAX_COUNT),
     lastFailureTime: packed[4],
     lastStateChange: packed[5],
     version: packed[6],
-    probeCount: packed[7],
-    probeExpiresAt: packed[8],
-    forced: packed[9] === null ? undefined : toForced(packed[9], packed[5]),
+    zeroedVersion: packed[7],
+    openedAt: packed[8],
+    probeCount: packed[9],
+    probeExpiresAt: packed[10],
+    forced: packed[11] === null ? undefined : toForced(packed[11], packed[5]),
     readAt: packed[0],
+    ...isUnlogged && { isUnlogged },
   };
 }
 
@@ -144,5 +172,6 @@ function toForced(force: PackedForce, lastStateChange: number): ForcedState {
     at: force.forced_at ?? lastStateChange,
     until: force.forced_until ?? undefined,
     reason: force.forced_reason ?? undefined,
+    by: force.forced_by ?? undefined,
   };
 }

@@ -1,18 +1,15 @@
 import { type Circuit, type Round, withCounts } from "../circuit.ts";
-import type { Force } from "../options/force.ts";
+import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type {
   Admin,
   Answer,
   Calls,
   ClaimAnswer,
-  Deferred,
-  Histories,
+  ListedCircuit,
   OnStatement,
   PruneRequest,
-  Refreshed,
   StatementKind,
-  Tail,
 } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
@@ -20,15 +17,13 @@ import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable } from "./circuit_table.ts";
 import { Coalescer, type Send } from "./coalescer.ts";
 import type { Demand } from "./executor.ts";
+import { runSingle } from "./single.ts";
 import type { ClaimedCircuit } from "./statements/probe.ts";
 import type { Tally } from "./statements/record.ts";
-import { TableTrimmer } from "./table_trimmer.ts";
+import type { TableTrimmer } from "./table_trimmer.ts";
 
 /** Keys in one statement: enough to share it, few enough that it ends soon. */
 const KEYS = 500;
-
-/** Circuits in one statement that refreshes in the background, which no call waits for. */
-const REFRESHED_KEYS = 2000;
 
 /** Calls that may wait, which bounds the memory of a flood. */
 const MAX_WAITING = 100_000;
@@ -36,8 +31,8 @@ const MAX_WAITING = 100_000;
 /** What a dispatcher needs beside its table. */
 export interface DispatcherOptions {
   readonly deadlines: Deadlines;
-  /** About how many circuits the table may hold. */
-  readonly maxCircuits: number | undefined;
+  /** Keeps the table within its bound, where it has one. */
+  readonly trimmer: TableTrimmer | undefined;
   readonly onStatement: OnStatement;
 }
 
@@ -48,10 +43,9 @@ export interface DispatcherOptions {
  * Each caller gets its answer only after its own effect is committed. The calls of a statement take
  * effect in a serial order: failures first, then successes, each with its own count.
  */
-export class Dispatcher implements Calls, Admin, Tail {
+export class Dispatcher implements Calls, Admin {
   readonly #table: CircuitTable;
   readonly #options: DispatcherOptions;
-  readonly #trimmer: TableTrimmer | undefined;
   readonly #reads: Coalescer<Circuit>;
   readonly #records: Coalescer<Circuit>;
   readonly #claims: Coalescer<ClaimedCircuit>;
@@ -60,18 +54,7 @@ export class Dispatcher implements Calls, Admin, Tail {
   constructor(table: CircuitTable, options: DispatcherOptions) {
     this.#table = table;
     this.#options = options;
-    const { maxCircuits } = options;
-    const trimmer = maxCircuits === undefined ? undefined : new TableTrimmer(
-      maxCircuits,
-      () =>
-        this.#single(
-          options.deadlines.begin(),
-          "prune",
-          "trim circuits",
-          (demand) => table.trim(maxCircuits, demand),
-        ),
-    );
-    this.#trimmer = trimmer;
+    const { trimmer } = options;
     const coalescer = <Circuits extends Circuit>(
       kind: StatementKind,
       action: string,
@@ -162,7 +145,7 @@ export class Dispatcher implements Calls, Admin, Tail {
     ).then(fromDatabase);
   }
 
-  force(call: Call, key: string, force: Force | undefined): Promise<Answer> {
+  force(call: Call, key: string, force: Force): Promise<Answer> {
     return this.#single(
       call,
       "force",
@@ -171,16 +154,16 @@ export class Dispatcher implements Calls, Admin, Tail {
     ).then(fromDatabase);
   }
 
-  reset(call: Call, key: string): Promise<void> {
+  reset(call: Call, key: string, act: Act): Promise<Answer> {
     return this.#single(
       call,
       "reset",
       "reset circuit",
-      (demand) => this.#table.reset(key, demand),
-    );
+      (demand) => this.#table.reset(key, act, demand),
+    ).then(fromDatabase);
   }
 
-  list(call: Call, options: ResolvedListOptions): Promise<Circuit[]> {
+  list(call: Call, options: ResolvedListOptions): Promise<ListedCircuit[]> {
     return this.#single(
       call,
       "list",
@@ -206,15 +189,6 @@ export class Dispatcher implements Calls, Admin, Tail {
     return found;
   }
 
-  history(call: Call): Promise<Histories> {
-    return this.#single(
-      call,
-      "history",
-      "read changes",
-      (demand) => this.#table.history(demand),
-    );
-  }
-
   async prune(call: Call, { idleMs, limit, isElected }: PruneRequest): Promise<number> {
     let removed = 0;
     // Half of the time is kept for a batch that takes longer than the ones before.
@@ -233,35 +207,6 @@ export class Dispatcher implements Calls, Admin, Tail {
     return removed;
   }
 
-  async refresh(
-    call: Call,
-    keys: readonly string[],
-    deferred: readonly Deferred[],
-  ): Promise<Refreshed[]> {
-    const { length } = keys;
-    const found: Refreshed[] = [];
-    // As a rule one statement: many instances that each send a few add up on the server.
-    for (let i = 0; i === 0 || i < length + deferred.length; i += REFRESHED_KEYS) {
-      const end = i + REFRESHED_KEYS;
-      const read = keys.slice(i, end);
-      const counted = deferred.slice(Math.max(0, i - length), Math.max(0, end - length));
-      found.push(
-        ...await this.#single(
-          call,
-          "refresh",
-          "refresh circuits",
-          (demand) => this.#table.refresh(read, counted, demand),
-          read.length + counted.length,
-        ),
-      );
-    }
-    this.#trimmer?.onRecorded(
-      deferred.map(({ key, successes }) => ({ key, failures: 0, successes })),
-      found,
-    );
-    return found;
-  }
-
   async #recordAndTrim(
     trimmer: TableTrimmer,
     tallies: readonly Tally[],
@@ -272,30 +217,14 @@ export class Dispatcher implements Calls, Admin, Tail {
     return circuits;
   }
 
-  /** Runs a statement of its own for one call. */
-  async #single<Result>(
+  #single<Result>(
     call: Call,
     kind: StatementKind,
     action: string,
     send: (demand: Demand) => Promise<Result>,
     keys = 1,
   ): Promise<Result> {
-    const { deadlines, onStatement } = this.#options;
-    const sentAt = performance.now();
-    const demand = { sentAt, isAwaited: true, refusal: undefined as Error | undefined };
-    const report = (rows: number, error?: unknown) =>
-      onStatement({ kind, keys, rows, ms: performance.now() - sentAt, error });
-    try {
-      const result = await deadlines.race(call, action, send(demand));
-      report(Array.isArray(result) ? result.length : typeof result === "number" ? result : 1);
-      return result;
-    } catch (reason) {
-      const error = demand.refusal ?? reason;
-      report(0, error);
-      throw error;
-    } finally {
-      demand.isAwaited = false;
-    }
+    return runSingle(this.#options, call, { kind, action, keys }, send);
   }
 }
 

@@ -1,11 +1,31 @@
 import { describe } from "../describe.ts";
 
-/** A validated table name in the forms that statements need. */
-export interface TableName {
+/** A name in the forms that statements need. */
+export interface SqlName {
   /** Quoted, schema-qualified where a schema was given: ready to stand in SQL. */
   readonly quoted: string;
   /** The quoted form as an SQL string literal, for `to_regclass` and the like. */
   readonly literal: string;
+}
+
+/** What stands beside the table of the circuits, in the same schema. */
+export interface CompanionNames {
+  /** The log of changes. */
+  readonly changes: SqlName;
+  /** The living instances, and the token of background work. */
+  readonly instances: SqlName;
+  /** The unlogged table that a crash of the server empties. */
+  readonly epoch: SqlName;
+  /** The sequence of versions. */
+  readonly versions: SqlName;
+  /** The view of the circuits for people. */
+  readonly overview: SqlName;
+  /** The view of the log for people. */
+  readonly timeline: SqlName;
+}
+
+/** A validated table name, and the names that follow from it. */
+export interface TableName extends SqlName, CompanionNames {
   /** The name for messages: quoted where each part is a plain word, otherwise its length. */
   readonly shown: string;
   /** The parts that no message shows. */
@@ -46,17 +66,62 @@ export function parseTableName(action: string, name: unknown): TableName {
     if (part === "") throw invalid("must not have an empty part");
     if (part.includes("\0")) throw invalid("must not hold NUL");
     if (/\p{Surrogate}/u.test(part)) throw invalid("must not hold a lone surrogate");
-    if (new TextEncoder().encode(part).length > MAX_IDENTIFIER_BYTES) {
+    if (byteLength(part) > MAX_IDENTIFIER_BYTES) {
       throw invalid(`must not have a part of more than ${MAX_IDENTIFIER_BYTES} bytes`);
     }
   }
   if (parts.length > 2) {
     throw invalid('must be a table or schema.table (quote a name with dots: "a.b")');
   }
-  const quoted = parts.map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
+  const own = sqlName(parts);
   const hidden = parts.filter((part) => !PLAIN.test(part));
-  const shown = hidden.length === 0 ? quoted : `(a name of ${name.length} characters)`;
-  return { quoted, literal: quoteLiteral(quoted), shown, hidden };
+  const shown = hidden.length === 0 ? own.quoted : `(a name of ${name.length} characters)`;
+  const companion = (suffix: string) =>
+    sqlName([...parts.slice(0, -1), companionName(parts.at(-1)!, suffix)]);
+  return {
+    ...own,
+    changes: companion("_changes"),
+    instances: companion("_instances"),
+    epoch: companion("_epoch"),
+    versions: companion("_versions"),
+    overview: companion("_overview"),
+    timeline: companion("_timeline"),
+    shown,
+    hidden,
+  };
+}
+
+function sqlName(parts: readonly string[]): SqlName {
+  const quoted = parts.map((part) => `"${part.replaceAll('"', '""')}"`).join(".");
+  return { quoted, literal: quoteLiteral(quoted) };
+}
+
+/**
+ * A table's name with a suffix. Where that is too long, the name is cut and gets a digest of the whole,
+ * so that two long names do not share what belongs to them.
+ */
+function companionName(name: string, suffix: string): string {
+  const whole = name + suffix;
+  if (byteLength(whole) <= MAX_IDENTIFIER_BYTES) return whole;
+  const ending = `_${fnv1a(name)}${suffix}`;
+  let begin = name;
+  while (byteLength(begin + ending) > MAX_IDENTIFIER_BYTES) {
+    begin = Array.from(begin).slice(0, -1).join("");
+  }
+  return begin + ending;
+}
+
+function byteLength(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** The 32-bit FNV-1a hash of a text in UTF-8, as eight hexadecimal digits. */
+function fnv1a(text: string): string {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = Math.imul(hash ^ byte, 0x01000193);
+  }
+  return (hash >>> 0).toString(16).padStart(8, "0");
 }
 
 /** The name of a store's table, which a caller can give as an argument, as an option, or as both. */

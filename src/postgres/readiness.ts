@@ -1,38 +1,53 @@
-/** Whether a role can use a table as the store does, and what to do where it cannot. */
+/** Whether a role can use the tables as the store does, and what to do where it cannot. */
 
 import { CircuitBreakerStoreError, SchemaError, StoreUnavailableError } from "../errors.ts";
 import type { PostgresClient } from "../types.ts";
-import type { TableName } from "./identifier.ts";
-import { ADDED_COLUMNS, ORIGINAL_COLUMNS, SCHEMA_REMARK, SCHEMA_VERSION } from "./schema.ts";
 import {
-  type FoundPolicy,
-  type FoundRelation,
+  KINDS,
+  ORIGINAL_COLUMNS,
+  PARTS,
+  SCHEMA_VERSION,
+  type Table,
+  TABLES,
+  TOKEN_LIBRARY,
+} from "./catalogue.ts";
+import type { TableName } from "./identifier.ts";
+import { assertRowsVisible } from "./row_security.ts";
+import { shownName, shownRelation } from "./shown_name.ts";
+import {
+  type Content,
+  contentStatement,
+  type FoundPart,
   type Readiness,
   READINESS_STATEMENT,
+  toContent,
   toReadiness,
 } from "./statements/readiness.ts";
 import { storeError } from "./store_error.ts";
 
 /**
  * Throws unless every statement of the store can run, with what to do. It changes nothing, needs no
- * privilege, and has no deadline of its own.
+ * privilege that the store does not need, and has no deadline of its own.
  *
  * @throws {StoreUnavailableError} If the server cannot be reached or takes no writes.
- * @throws {SchemaError} If the table is missing, foreign, outdated or newer than this release.
+ * @throws {SchemaError} If a table is missing, foreign, outdated or newer than this release, or if
+ * others put a rule or a trigger on it.
  * @throws {CircuitBreakerStoreError} If a privilege is missing, if row level security can hide
  * circuits, or if the client does not return rows.
  */
 export async function checkReadiness(client: PostgresClient, table: TableName): Promise<void> {
-  let answer: unknown;
-  try {
-    answer = await client.query(READINESS_STATEMENT, [table.quoted]);
-  } catch (error) {
-    throw storeError(error, table, "check");
-  }
-  const readiness = toReadiness(answer);
+  const ask = async (statement: string, params: string[]) => {
+    try {
+      return await client.query(statement, params);
+    } catch (error) {
+      throw storeError(error, table, "check");
+    }
+  };
+  const names = PARTS.map((part) => part === "circuits" ? table.quoted : table[part].quoted);
+  const readiness = toReadiness(await ask(READINESS_STATEMENT, names));
   assertWritable(readiness);
-  const { role, relation } = readiness;
-  if (relation === null) {
+  const [circuits] = readiness.parts;
+  if (circuits === undefined) {
     throw new SchemaError(
       readiness.hasSchema
         ? `Cannot check: the table ${
@@ -42,9 +57,10 @@ export async function checkReadiness(client: PostgresClient, table: TableName): 
           "migrate(client, table)",
     );
   }
-  assertSchema(relation);
-  assertPrivileges(relation, role);
-  assertRowsVisible(relation, role);
+  assertSchema(circuits, readiness.parts);
+  assertPrivileges(readiness);
+  readiness.parts.forEach((found) => assertRowsVisible(found, readiness.role));
+  assertContent(circuits, toContent(await ask(contentStatement(table), [])));
 }
 
 /** Where `default_transaction_read_only` can be set, by the server's word for it. */
@@ -74,57 +90,121 @@ function assertWritable(readiness: Readiness): void {
 }
 
 /** What a name can stand for beside an ordinary table. */
-const KINDS: Record<string, string> = {
+const KIND_NAMES: Record<string, string> = {
   c: "a composite type",
   f: "a foreign table",
   i: "an index",
   I: "a partitioned index",
   m: "a materialized view",
   p: "a partitioned table",
+  r: "a table",
   S: "a sequence",
   v: "a view",
 };
 
-function assertSchema(relation: FoundRelation): void {
-  const shown = shownRelation(relation);
-  if (relation.kind !== "r") {
-    const kind = KINDS[relation.kind] ?? "no ordinary table";
+function assertSchema(circuits: FoundPart, parts: readonly FoundPart[]): void {
+  const shown = shownRelation(circuits);
+  if (circuits.kind !== KINDS.circuits) {
+    const kind = KIND_NAMES[circuits.kind] ?? "no ordinary table";
     throw new SchemaError(
       `Cannot check: ${shown} is ${kind} and not a circuit breaker table, use another name`,
     );
   }
-  const version = Number(relation.remark?.split(SCHEMA_REMARK)[1]?.match(/^\d+/)?.[0] ?? 0);
-  if (version > SCHEMA_VERSION) {
-    throw new SchemaError(
-      `Cannot check: the table ${shown} is of a newer release (schema ${version}), this one ` +
-        `knows schema ${SCHEMA_VERSION}: upgrade this package`,
-    );
-  }
-  const lacks = (names: readonly string[]) =>
-    names.filter((name) => !relation.columns.includes(name));
-  if (lacks(ORIGINAL_COLUMNS).length > 0) {
-    throw new SchemaError(
-      `Cannot check: the table ${shown} exists and is not a circuit breaker table, use another name`,
-    );
-  }
-  const missing = lacks(ADDED_COLUMNS.map((definition) => definition.split(" ")[0]!));
+  const known = TABLES[0]!.columns.filter(({ name }) =>
+    circuits.columns.some(([found]) => found === name)
+  );
+  const hasKey = known.some(({ name }) => name === "key");
+  if (!hasKey || known.length < ORIGINAL_COLUMNS.length) throw foreignTable(shown);
+  for (const found of parts) assertPart(found, circuits);
+  const missing = [
+    ...TABLES.flatMap((table) => missingFrom(table, parts)),
+    ...PARTS.filter((part) => !parts.some((found) => found.part === part)),
+  ];
   if (missing.length > 0) {
     throw new SchemaError(
       `Cannot check: the table ${shown} is outdated (it lacks ${missing.join(", ")}), ` +
         "run migrate(client, table)",
     );
   }
+  const versions = parts.find(({ part }) => part === "versions")!;
+  if (!versions.isPlainSequence) {
+    throw new SchemaError(
+      `Cannot check: the sequence ${
+        shownRelation(versions)
+      } has other settings than migrate gives ` +
+        "it, run migrate(client, table)",
+    );
+  }
 }
 
-function assertPrivileges(relation: FoundRelation, role: string): void {
+function foreignTable(shown: string): SchemaError {
+  return new SchemaError(
+    `Cannot check: the table ${shown} exists and is not a circuit breaker table, use another name`,
+  );
+}
+
+/** Throws where others own or changed what stands under a name of the schema. */
+function assertPart(found: FoundPart, circuits: FoundPart): void {
+  const shown = shownRelation(found);
+  if (found.kind !== KINDS[found.part]) {
+    throw new SchemaError(
+      `Cannot check: ${shown} is ${KIND_NAMES[found.kind] ?? "no ordinary table"} and not ` +
+        `${KIND_NAMES[KINDS[found.part]]}, drop or rename it and run migrate(client, table)`,
+    );
+  }
+  if (found.owner !== circuits.owner) {
+    throw new SchemaError(
+      `Cannot check: ${shown} belongs to ${shownName(found.owner)} and not to ` +
+        `${shownName(circuits.owner)}, as ${
+          shownRelation(circuits)
+        } does, drop or rename it and run ` +
+        "migrate(client, table)",
+    );
+  }
+  if (found.isHidden) {
+    throw new SchemaError(
+      `Cannot check: the search path of the role hides ${shown}, name the table with its schema`,
+    );
+  }
+  const [intruder] = found.intruders;
+  if (intruder !== undefined) {
+    const [kind, name] = intruder;
+    throw new SchemaError(
+      `Cannot check: the ${kind} ${
+        shownName(name)
+      } can change what the store does with ${shown}, ` +
+        `run drop ${kind} ${shownName(name)} on ${shown}`,
+    );
+  }
+}
+
+/** The columns and the key that a table lacks, as words. Those of the circuits have no prefix. */
+function missingFrom(table: Table, parts: readonly FoundPart[]): string[] {
+  const found = parts.find(({ part }) => part === table.part);
+  if (found === undefined) return [];
+  const prefix = table.part === "circuits" ? "" : `${table.part}.`;
+  const missing: string[] = [];
+  for (const { name, type } of table.columns) {
+    const [, is] = found.columns.find(([column]) => column === name) ?? [];
+    if (is === undefined) missing.push(prefix + name);
+    else if (is.replace(/^pg_catalog\./, "") !== type) missing.push(`${prefix}${name} as ${type}`);
+  }
+  const { primaryKey } = table;
+  if (primaryKey !== undefined && !found.keys.includes(primaryKey)) {
+    if (!missing.includes(prefix + primaryKey)) missing.push(`the key ${prefix}${primaryKey}`);
+  }
+  return missing;
+}
+
+function assertPrivileges({ parts, role, hasUsage }: Readiness): void {
   const to = shownName(role);
   const grants: string[] = [];
-  if (!relation.hasUsage) {
-    grants.push(`grant usage on schema ${shownName(relation.schema)} to ${to}`);
-  }
-  if (relation.missingPrivileges.length > 0) {
-    const names = relation.missingPrivileges.join(", ");
-    grants.push(`grant ${names} on ${shownRelation(relation)} to ${to}`);
+  if (!hasUsage) grants.push(`grant usage on schema ${shownName(parts[0]!.schema)} to ${to}`);
+  for (const found of parts) {
+    if (found.missingPrivileges.length === 0) continue;
+    const names = found.missingPrivileges.join(", ");
+    const kind = found.part === "versions" ? "sequence " : "";
+    grants.push(`grant ${names} on ${kind}${shownRelation(found)} to ${to}`);
   }
   if (grants.length === 0) return;
   throw new CircuitBreakerStoreError(
@@ -133,73 +213,24 @@ function assertPrivileges(relation: FoundRelation, role: string): void {
   );
 }
 
-/** What row level security judges: select, insert, update and delete. */
-const COMMANDS: readonly string[] = ["r", "a", "w", "d"];
-
-/**
- * A circuit whose row is hidden reads as closed. Expressions of policies cannot be judged, so only
- * `true` is enough, in a permissive policy for each command and in all restrictive ones.
- */
-function assertRowsVisible(relation: FoundRelation, role: string): void {
-  if (!relation.isRowSecurityActive) return;
-  const { policies } = relation;
-  const restrictive = policies.filter((policy) =>
-    !policy.isPermissive &&
-    COMMANDS.some((command) => decidingExpressions(policy, command).some(isRestricting))
-  );
-  const isAdmitted = COMMANDS.every((command) =>
-    policies.some((policy) => {
-      const deciding = decidingExpressions(policy, command);
-      return policy.isPermissive && deciding.length > 0 && deciding.every(isTrue);
-    })
-  );
-  if (isAdmitted && restrictive.length === 0) return;
-  const table = shownRelation(relation);
-  const to = shownName(role);
-  const policyFixes = restrictive.map(({ name }) => `drop policy ${shownName(name)} on ${table}`);
-  if (!isAdmitted) {
-    policyFixes.push(
-      `create policy "circuit_breaker" on ${table} to ${to} using (true) with check (true)`,
+function assertContent(
+  circuits: FoundPart,
+  { library, lastVersion, highestVersion }: Content,
+): void {
+  const shown = shownRelation(circuits);
+  const version = Number(new RegExp(`^${TOKEN_LIBRARY}(\\d{1,9})$`).exec(library ?? "")?.[1] ?? 0);
+  if (version > SCHEMA_VERSION) {
+    throw new SchemaError(
+      `Cannot check: the table ${shown} is of a newer release (schema ${version}), this one ` +
+        `knows schema ${SCHEMA_VERSION}: upgrade this package`,
     );
   }
-  throw new CircuitBreakerStoreError(
-    `Cannot check: row level security can hide circuits from ${to}, and an open circuit that is ` +
-      `hidden reads as closed, run ${policyFixes.join("; ")}, or ` +
-      `alter table ${table} disable row level security, or alter role ${to} bypassrls`,
-    { sqlState: "42501" },
-  );
-}
-
-/** The expressions by which a policy decides on a command; none where it has no say. */
-function decidingExpressions(
-  { command, using, withCheck }: FoundPolicy,
-  asked: string,
-): (string | null)[] {
-  if (command !== "*" && command !== asked) return [];
-  // A policy without its own check uses the other expression for new rows.
-  const check = withCheck ?? using;
-  if (asked === "a") return [check];
-  return asked === "w" ? [using, check] : [using];
-}
-
-function isTrue(expression: string | null): boolean {
-  return expression === "true";
-}
-
-/** A restrictive policy without an expression is not applied. */
-function isRestricting(expression: string | null): boolean {
-  return expression !== null && expression !== "true";
-}
-
-/** What is shown of names: others could hold a secret or harm a terminal. */
-const PLAIN = /^[A-Za-z0-9_$-]{1,63}$/;
-
-function shownName(name: string): string {
-  return PLAIN.test(name) ? `"${name}"` : `(a name of ${name.length} characters)`;
-}
-
-function shownRelation({ schema, name }: FoundRelation): string {
-  return `${shownName(schema)}.${shownName(name)}`;
+  if (lastVersion < highestVersion) {
+    throw new SchemaError(
+      `Cannot check: the sequence of versions is behind the table ${shown}, as after a restore, ` +
+        "run migrate(client, table)",
+    );
+  }
 }
 
 function shownTable({ quoted }: TableName): string {

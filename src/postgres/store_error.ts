@@ -64,7 +64,8 @@ export function storeError(
       );
     case "42501": // insufficient_privilege
       return new CircuitBreakerStoreError(
-        `${message}: grant select, insert, update, delete on the table ${table.shown} to the role`,
+        `${message}: give the role what schemaSql(table, { grantTo }) grants, ` +
+          `for the table ${table.shown}`,
         options,
       );
   }

@@ -33,6 +33,12 @@ export class TableTrimmer {
         this.#added++;
       }
     }
+    this.onAdded(0);
+  }
+
+  /** A statement has made new rows. */
+  onAdded(rows: number): void {
+    this.#added += rows;
     if (!this.#isTrimming) void this.#trimWhileGrowing();
   }
 

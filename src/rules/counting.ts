@@ -57,7 +57,7 @@ export function countFailuresSql(row: string, now: string, rules: CircuitRules):
   const { failureWindowMs } = rules;
   if (failureWindowMs === undefined) return `${row}.failure_count`;
   return `(
-    select count(*) from unnest(${row}.recent_failures) as failure (at),
+    select count(*) from pg_catalog.unnest(${row}.recent_failures) as failure (at),
       (select ${now} as now) as clock
     where abs(now - at) < ${failureWindowMs}
   )`;
@@ -90,32 +90,25 @@ export function rememberFailuresSql(
   const capacity = windowCapacity(rules);
   return `case when ${added} = 0 then ${row}.recent_failures else array(
     select at from (
-      select at from unnest(${row}.recent_failures) as failure (at), (select ${now} as now) as clock
+      select at from pg_catalog.unnest(${row}.recent_failures) as failure (at), (select ${now} as now) as clock
       where abs(now - at) < ${failureWindowMs}
       union all
-      select ${now} from generate_series(1, least(${added}, ${capacity}))
+      select ${now} from generate_series(1::bigint, least(${added}, ${capacity}))
     ) as failure order by at desc limit ${capacity}
   ) end`;
 }
 
 /** SQL: the failure times of a new row. */
 export function firstFailuresSql(added: string, now: string, rules: CircuitRules): string {
-  return `array_fill(${now}, array[least(${added}, ${windowCapacity(rules)})::int])`;
+  return `pg_catalog.array_fill(${now}, array[least(${added}, ${windowCapacity(rules)})::int])`;
 }
 
-/**
- * Whether successes of a circuit at a version are still in its counter. Closing and half-opening zero
- * the counter; opening and forcing do not, and are one step of the version.
- */
-export function isStillCounted(
-  version: number,
-  circuit: Pick<Circuit, "version" | "state">,
-): boolean {
-  return circuit.version === version ||
-    circuit.version === version + 1 && circuit.state !== "half-open";
+/** Whether successes that belong to a version of the circuit count: its counter was not zeroed since. */
+export function isStillCounted(version: number, circuit: Pick<Circuit, "zeroedVersion">): boolean {
+  return circuit.zeroedVersion <= version;
 }
 
 /** SQL: the same of a row. */
 export function isStillCountedSql(version: string, row: string): string {
-  return `(${row}.version = ${version} or ${row}.version = ${version} + 1 and ${row}.state <> 'half-open')`;
+  return `(${row}.zeroed_version <= ${version})`;
 }

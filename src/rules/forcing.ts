@@ -13,6 +13,7 @@ export const FORCING_COLUMNS: readonly string[] = [
   "forced_at bigint",
   "forced_until bigint",
   "forced_reason text",
+  "forced_by text",
 ];
 
 /** The forced state that is in force at a moment, `undefined` for none. */
@@ -24,9 +25,19 @@ export function forcedAt(
   return forced.until === undefined || now < forced.until ? forced : undefined;
 }
 
-/** SQL: whether a forced state is in force. */
+/** SQL: whether a forced state is in force. A state that this release does not know forces nothing. */
 export function isForcedSql(row: string, now: string): string {
-  return `(${row}.forced_state is not null and coalesce(${now} < ${row}.forced_until, true))`;
+  return `(${hasForceSql(row)} and coalesce(${now} < ${row}.forced_until, true))`;
+}
+
+/** SQL: whether a row holds a forced state, in force or not. */
+export function hasForceSql(row: string): string {
+  return `coalesce(${row}.forced_state in ('open', 'closed'), false)`;
+}
+
+/** Whether a circuit holds a forced state, in force or not. */
+export function hasForce({ forced }: { forced: ForcedState | undefined }): boolean {
+  return forced !== undefined;
 }
 
 /** The state that the fleet sees. */

@@ -1,7 +1,7 @@
 /**
- * Moving: what a change of state does to a circuit. Every move takes a step of the version, which is
- * the fencing token, and zeroes counters. Closing a circuit that is closed already zeroes its counters
- * and changes nothing else, as in the original store.
+ * Moving: what a change of state does to a circuit. Every move takes a new version, which is the
+ * fencing token, and zeroes counters. Closing a circuit that is closed already zeroes its counters, as
+ * in the original store. That takes a version too, because a counter falls.
  */
 
 import type { Circuit, Round } from "../circuit.ts";
@@ -12,7 +12,11 @@ import { storedStateSql } from "./state.ts";
 import { isStraggler, isStragglerSql } from "./tripping.ts";
 
 /** The columns of this rule, beside the state and its time that the original table has. */
-export const MOVING_COLUMNS: readonly string[] = ["version bigint not null default 0"];
+export const MOVING_COLUMNS: readonly string[] = [
+  "version bigint not null default 0",
+  "zeroed_version bigint not null default 0",
+  "opened_at bigint not null default 0",
+];
 
 /** What counts results. */
 export type Counter = "failures" | "successes";
@@ -76,6 +80,37 @@ export function judgeMoveSql(
     zeroesFailures: `(${isZeroedSql("failures", to)} and ${applies})`,
     zeroesSuccesses: `(${isZeroedSql("successes", to)} and ${applies})`,
   };
+}
+
+/** Why a circuit moves, for the log: a caller's move is known by the states that it connects. */
+export function moveCause(from: CircuitState, to: CircuitState): "trip" | "probe" | "manual" {
+  if (from === "closed" && to === "open") return "trip";
+  return from === "half-open" || from === "open" && to === "half-open" ? "probe" : "manual";
+}
+
+/** SQL: why a row moves. */
+export function moveCauseSql(from: string, to: string): string {
+  return `case when ${from} = 'closed' and ${to} = 'open' then 'trip'
+    when ${from} = 'half-open' or ${from} = 'open' and ${to} = 'half-open' then 'probe'
+    else 'manual' end`;
+}
+
+/** When the present outage of the upstream began, for a circuit that moves. */
+export function openedAtAfter(
+  circuit: Pick<Circuit, "state" | "openedAt">,
+  to: CircuitState,
+  now: number,
+): number {
+  if (to === "closed") return 0;
+  // A failed probe is no new outage.
+  return circuit.state === "closed" || circuit.openedAt === 0 ? now : circuit.openedAt;
+}
+
+/** SQL: the same for a row that moves. */
+export function openedAtAfterSql(row: string, to: string, now: string): string {
+  return `case when ${to} = 'closed' then 0
+    when ${storedStateSql(row)} = 'closed' or ${row}.opened_at = 0 then ${now}
+    else ${row}.opened_at end`;
 }
 
 /** Whether the result of a probe belongs to the circuit's present round. */

@@ -1,6 +1,7 @@
 /** Bad arguments: a TypeError or RangeError in one grammar, and nothing lost or written. */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import type { HistoryOptions, WatchOptions } from "../../mod.ts";
 import { type ConformanceStore, failureOf, oneTo, type Suite } from "./session.ts";
 
 type Call = (store: ConformanceStore) => unknown;
@@ -67,6 +68,54 @@ export function argumentTests({ test }: Suite): void {
   test("list() refuses a misspelt option, and ignores what is not its own", async (store) => {
     await assertRefuses(store, TypeError, () => store.list({ Limit: 10 } as object));
     assertEquals(await store.list({ key: "api", timeout: 5 } as object), []);
+  });
+
+  test("history() refuses wrong options", async (store) => {
+    const wrong: [type: typeof TypeError | typeof RangeError, options: unknown][] = [
+      [TypeError, null],
+      [TypeError, "api"],
+      [TypeError, { Limit: 10 }],
+      [TypeError, { sinse: 10 }],
+      [TypeError, { key: 42 }],
+      [TypeError, { key: ["api"] }],
+      [TypeError, { since: "yesterday" }],
+      [TypeError, { since: new Date() }],
+      [TypeError, { after: 7 }],
+      [TypeError, { rounds: 1 }],
+      [TypeError, { limit: "10" }],
+      ...[NaN, Infinity, 1e16].map((
+        since,
+      ): [typeof RangeError, unknown] => [RangeError, { since }]),
+      ...[0, 10_001, 1.5].map((limit): [typeof RangeError, unknown] => [RangeError, { limit }]),
+      ...["", "api", "1.cg..c-ku-0.7."].map((after): [typeof RangeError, unknown] => [
+        RangeError,
+        { after },
+      ]),
+    ];
+    for (const [type, options] of wrong) {
+      await assertRefuses(store, type, () => store.history(options as HistoryOptions));
+    }
+    assertEquals(
+      await store.history({ limit: undefined, after: undefined, foreign: 1 } as object),
+      [],
+    );
+  });
+
+  test("watch() refuses wrong options at once", async (store) => {
+    const wrong: [type: typeof TypeError | typeof RangeError, options: unknown][] = [
+      [TypeError, null],
+      [TypeError, { singal: 5 }],
+      [TypeError, { signal: 5 }],
+      [TypeError, { signal: {} }],
+      [TypeError, { after: 7 }],
+      [TypeError, { rounds: "yes" }],
+      [TypeError, { onBreak: "log" }],
+      [TypeError, { onbreak: () => {} }],
+      [RangeError, { after: "latest" }],
+    ];
+    for (const [type, options] of wrong) {
+      await assertRefuses(store, type, () => store.watch(options as WatchOptions));
+    }
   });
 
   test("a refused call fails alone", async (store) => {

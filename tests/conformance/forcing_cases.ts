@@ -1,7 +1,7 @@
 /** forceOpen, forceClosed and release: a force holds for every instance until it ends. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import type { ForceOptions } from "../../mod.ts";
+import type { ActOptions, ForceOptions } from "../../mod.ts";
 import {
   assertMovesNothing,
   assertRefused,
@@ -16,7 +16,16 @@ import {
   trip,
   tripUntilDue,
 } from "./breaking.ts";
-import { failureOf, FRESH, oneTo, snapshot, STATES, type Suite } from "./session.ts";
+import {
+  failureOf,
+  FRESH,
+  LABEL,
+  listing,
+  oneTo,
+  snapshot,
+  STATES,
+  type Suite,
+} from "./session.ts";
 
 export function forcingTests(suite: Suite): void {
   stateTests(suite);
@@ -31,9 +40,16 @@ function stateTests({ configured }: Suite): void {
     assertEquals(await c.store.forceOpen(KEY, { reason: "deploying", forMs: 500 }), expected);
     assertEquals(await c.store.peek(KEY), expected);
     const forced = { state: "open", since: 1000, until: 1500, reason: "deploying" } as const;
-    const listing = { key: KEY, storedKey: KEY, ...expected, forced };
-    assertEquals(await c.store.list(), [listing]);
-    assertEquals(await c.store.list({ state: "open" }), [listing]);
+    const listed = listing(KEY, {
+      snapshot: expected,
+      version: 1,
+      retryAt: 1500,
+      forced: { ...forced, by: LABEL },
+      cause: "force",
+      actor: LABEL,
+    });
+    assertEquals(await c.store.list(), [listed]);
+    assertEquals(await c.store.list({ state: "open" }), [listed]);
     assertEquals(await c.store.list({ state: "closed" }), []);
     await assertVersion(c, 1);
   });
@@ -72,7 +88,7 @@ function stateTests({ configured }: Suite): void {
     assertEquals(await c.store.forceClosed(KEY), expected);
     assertEquals(await c.store.getState(KEY), expected);
     assertEquals((await c.store.list({ state: "closed" })).map((each) => each.forced), [
-      { state: "closed", since: 2000 },
+      { state: "closed", since: 2000, by: LABEL },
     ]);
     assertEquals(await c.store.list({ state: "open" }), []);
   });
@@ -113,7 +129,7 @@ function stateTests({ configured }: Suite): void {
     await c.store.forceOpen(KEY, { reason: "first", forMs: 100 });
     c.clock.at = 1050;
     await c.store.forceClosed(KEY);
-    assertEquals((await c.store.list())[0]!.forced, { state: "closed", since: 1050 });
+    assertEquals((await c.store.list())[0]!.forced, { state: "closed", since: 1050, by: LABEL });
     c.clock.at = 5000;
     await assertState(c, "closed");
     await c.store.forceOpen(KEY);
@@ -123,20 +139,24 @@ function stateTests({ configured }: Suite): void {
 }
 
 function endTests({ configured }: Suite): void {
-  configured("a force ends by itself at its time, without a version", BREAKER, async (c) => {
-    await trip(c.store);
-    await c.store.forceClosed(KEY, { forMs: 5000 });
-    c.clock.at = 5999;
-    assertEquals((await c.store.getState(KEY)).state, "closed");
-    c.clock.at = 6000;
-    await assertRefused(c, 25);
-    assertEquals((await c.store.peek(KEY)).lastStateChange, 1000);
-    const [listing] = await c.store.list({ state: "open" });
-    assertEquals([listing?.key, listing?.forced], [KEY, undefined]);
-    await assertVersion(c, 2);
-    await c.store.release(KEY);
-    await assertVersion(c, 2);
-  });
+  configured(
+    "a force ends by itself at its time, with a version for what ended",
+    BREAKER,
+    async (c) => {
+      await trip(c.store);
+      await c.store.forceClosed(KEY, { forMs: 5000 });
+      c.clock.at = 5999;
+      assertEquals((await c.store.getState(KEY)).state, "closed");
+      c.clock.at = 6000;
+      await assertRefused(c, 25);
+      assertEquals((await c.store.peek(KEY)).lastStateChange, 1000);
+      const [listed] = await c.store.list({ state: "open" });
+      assertEquals([listed?.key, listed?.forced], [KEY, undefined]);
+      await assertVersion(c, 3);
+      await c.store.release(KEY);
+      await assertVersion(c, 3);
+    },
+  );
 
   configured("a circuit that was due before it was forced is due after it", BREAKER, async (c) => {
     await tripUntilDue(c);
@@ -169,7 +189,11 @@ function endTests({ configured }: Suite): void {
     await c.store.forceClosed(KEY);
     c.clock.at = 3000;
     assertEquals(await c.store.release(KEY), beneath);
-    assertEquals((await c.store.list())[0], { key: KEY, storedKey: KEY, ...beneath });
+    const open = { openedAt: 1000, retryAt: 1000 + RESET } as const;
+    assertEquals(
+      (await c.store.list())[0],
+      listing(KEY, { snapshot: beneath, version: 3, ...open, cause: "release", actor: LABEL }),
+    );
     await assertVersion(c, 3);
     await assertRefused(c, 28);
   });
@@ -227,8 +251,9 @@ function forceArgumentTests({ configured }: Suite): void {
       await c.store.forceOpen(KEY, { reason });
       assertEquals((await c.store.list())[0]!.forced?.reason, reason);
     }
-    await c.store.forceOpen(KEY, { reason: "a\0b\ud800c" });
-    assertEquals((await c.store.list())[0]!.forced?.reason, "a\ufffdb\ufffdc");
+    await c.store.forceOpen(KEY, { reason: "a\0b\ud800c", actor: "d\0e\udc00f" });
+    const { forced } = (await c.store.list())[0]!;
+    assertEquals([forced?.reason, forced?.by], ["a\ufffdb\ufffdc", "d\ufffde\ufffdf"]);
   });
 
   const wrong: [type: typeof TypeError | typeof RangeError, options: unknown][] = [
@@ -240,7 +265,12 @@ function forceArgumentTests({ configured }: Suite): void {
     [TypeError, { forMs: "1000" }],
     [TypeError, { forMs: null }],
     [TypeError, { forMs: 10n }],
+    [TypeError, { actor: 42 }],
+    [TypeError, { actor: null }],
+    [TypeError, { Actor: "ops" }],
     [RangeError, { reason: "x".repeat(1001) }],
+    [RangeError, { actor: "" }],
+    [RangeError, { actor: "x".repeat(201) }],
     ...[0, -1, NaN, Infinity, 1e16].map((forMs) =>
       [RangeError, { forMs }] as [
         typeof RangeError,
@@ -264,5 +294,23 @@ function forceArgumentTests({ configured }: Suite): void {
     const error = await failureOf(() => c.store.release(null as unknown as string));
     assertEquals((error as Error).name, "TypeError");
     assertEquals(await c.store.list(), []);
+  });
+
+  configured("release() and reset() refuse wrong options, and do nothing", BREAKER, async (c) => {
+    await c.store.forceOpen(KEY);
+    for (const call of ["release", "reset"] as const) {
+      for (const [type, options] of wrong) {
+        if (
+          options !== null && typeof options === "object" &&
+          /^forms$/i.test(Object.keys(options)[0]!)
+        ) {
+          continue;
+        }
+        const error = await failureOf(() => c.store[call](KEY, options as ActOptions));
+        assertEquals((error as Error).name, type.name, String(error));
+        assertMatch((error as Error).message, /^Cannot (release|reset) circuit: .+, received .+/s);
+      }
+    }
+    await assertState(c, "open");
   });
 }

@@ -11,6 +11,8 @@ const CALLS: Record<string, (store: ConformanceStore) => Promise<unknown>> = {
   transition: (store) => store.transition("api", "open"),
   "peek one": async (store) => assertEquals((await store.peek("api")).state, "open"),
   "peek many": (store) => store.peek(["api"]),
+  history: async (store) => assertEquals((await store.history()).length, 1),
+  check: (store) => store.check(),
   list: async (store) => assertEquals((await store.list()).length, 1),
   reset: (store) => store.reset("api"),
 };

@@ -2,21 +2,72 @@
 
 import { assertEquals } from "@std/assert";
 import type { CircuitListing, ListOptions } from "../../mod.ts";
-import { type ConformanceStore, oneTo, snapshot, type Suite } from "./session.ts";
+import { BREAKER, KEY, LEASE, probe, report, RESET, trip } from "./breaking.ts";
+import { type ConformanceStore, LABEL, listing, oneTo, snapshot, type Suite } from "./session.ts";
 
-export function listTests({ test, timed }: Suite): void {
+export function listTests({ test, timed, configured }: Suite): void {
   test("list() of no circuits is empty", async (store) => {
     assertEquals(await store.list(), []);
     assertEquals(await store.list({}), []);
   });
 
   timed("list() gives each circuit's key and snapshot", async (store) => {
-    await store.recordSuccess("b");
+    await store.recordFailure("b");
     await store.transition("a", "open");
     assertEquals(await store.list(), [
-      { key: "a", storedKey: "a", ...snapshot({ state: "open", lastStateChange: 1000 }) },
-      { key: "b", storedKey: "b", ...snapshot({ successCount: 1 }) },
+      listing("a", {
+        snapshot: snapshot({ state: "open", lastStateChange: 1000 }),
+        version: 1,
+        openedAt: 1000,
+        cause: "trip",
+        actor: LABEL,
+      }),
+      listing("b", { snapshot: snapshot({ failureCount: 1, lastFailureTime: 1000 }) }),
     ]);
+  });
+
+  configured(
+    "list() shows since when an outage lasts, and when to ask again",
+    BREAKER,
+    async (c) => {
+      const shown = async () => {
+        const [{ openedAt, retryAt, version, cause } = listing(KEY, {})] = await c.store.list();
+        return [openedAt, retryAt, version, cause];
+      };
+      await c.store.recordFailure(KEY);
+      assertEquals(await shown(), [0, undefined, 0, ""]);
+      c.clock.at = 2000;
+      await c.store.transition(KEY, "open");
+      assertEquals(await shown(), [2000, 2000 + RESET, 1, "trip"]);
+      const probed = c.clock.at = 2000 + RESET;
+      await probe(c.store);
+      assertEquals(await shown(), [2000, probed + LEASE, 2, "probe"]);
+      c.clock.at += 100;
+      await report(c.store, "failure");
+      assertEquals(await shown(), [2000, probed + 100 + RESET, 3, "probe"]);
+      const again = c.clock.at += RESET;
+      await probe(c.store);
+      // Another round of probes is no change that is shown.
+      c.clock.at += LEASE;
+      await probe(c.store);
+      assertEquals(await shown(), [2000, again + 2 * LEASE, 5, "probe"]);
+      await report(c.store, "success");
+      assertEquals(await shown(), [0, undefined, 6, "probe"]);
+    },
+  );
+
+  configured("list() shows when a forced state ends, and who forced it", BREAKER, async (c) => {
+    await trip(c.store);
+    const shown = async () => {
+      const [{ openedAt, retryAt, forced, cause, actor } = listing(KEY, {})] = await c.store.list();
+      return [openedAt, retryAt, forced?.by, cause, actor];
+    };
+    await c.store.forceOpen(KEY, { actor: "ops", forMs: 500 });
+    assertEquals(await shown(), [1000, 1500, "ops", "force", "ops"]);
+    await c.store.forceClosed(KEY);
+    assertEquals(await shown(), [1000, undefined, LABEL, "force", LABEL]);
+    await c.store.release(KEY, { actor: "dev" });
+    assertEquals(await shown(), [1000, 1000 + RESET, undefined, "release", "dev"]);
   });
 
   test("list() filters by state", async (store) => {

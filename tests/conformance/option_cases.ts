@@ -44,6 +44,24 @@ const WRONG: Wrong[] = [
     ])
   ),
   ...[null, 42, ["circuits"], {}].map((table): Wrong => [TypeError, "table", { table }]),
+  ...["historyMs", "countWithinMs"].flatMap((name) => [
+    ...["1000", null, {}].map((value): Wrong => [TypeError, name, {
+      maxStalenessMs: 1000,
+      [name]: value,
+    }]),
+    ...[0, -1, NaN, 1e16].map((value): Wrong => [RangeError, name, {
+      maxStalenessMs: 1000,
+      [name]: value,
+    }]),
+  ]),
+  ...["10", null].map((historyRows): Wrong => [TypeError, "historyRows", { historyRows }]),
+  ...[0, 1.5, 10_000_001].map((historyRows): Wrong => [RangeError, "historyRows", { historyRows }]),
+  ...[42, null, {}].map((instanceId): Wrong => [TypeError, "instanceId", { instanceId }]),
+  ...["", "x".repeat(201)].map((instanceId): Wrong => [RangeError, "instanceId", { instanceId }]),
+  [TypeError, "countWithinMs", { maxStalenessMs: undefined, countWithinMs: 1000 }],
+  [TypeError, "countWithinMs", { maxStalenessMs: 1000, countWithinMS: 1000 }],
+  [TypeError, "historyRows", { historyRow: 10 }],
+  [TypeError, "instanceId", { instanceID: "gateway" }],
   [TypeError, "probeTimeoutMs", { probeTimeoutMs: 1000 }],
   [TypeError, "failureWindowMs", { failureWindowMs: 1000 }],
   [TypeError, "resetTimeoutMs", { resetTimeoutMS: 1000 }],
@@ -70,6 +88,13 @@ const RIGHT: StoreOptions[] = [
   { ...SHARED, openMessage: "down", timeout: 5, halfOpenMin: 1, key2: {} } as StoreOptions,
   { onError: () => {}, onOutageChange: () => {}, onOutage: "local", durability: "relaxed" },
   { resetTimeoutMS: undefined, now: undefined, onOutage: undefined } as StoreOptions,
+  { historyMs: 0.5, historyRows: 1, instanceId: "x" },
+  {
+    historyMs: 9e12,
+    historyRows: 10_000_000,
+    instanceId: "x".repeat(200),
+    countWithinMs: undefined,
+  },
   { resetTimeoutMs: undefined, halfOpenMax: undefined, failureWindowMs: undefined },
   { resetTimeoutMs: 0.5, probeTimeoutMs: 0.5, failureThreshold: 1, failureWindowMs: 60_000.5 },
   { resetTimeoutMs: 9e12, halfOpenMax: 10_000, failureThreshold: 10_000, failureWindowMs: 9e12 },

@@ -4,6 +4,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { BREAKER, KEY, tripUntilDue } from "./breaking.ts";
 import { type ConformanceStore, failureOf, FRESH, oneTo, type Suite } from "./session.ts";
 
+const HOUR = 3_600_000;
+
 const keysOf = async (store: ConformanceStore) => (await store.list()).map(({ key }) => key);
 
 export function pruningTests({ test, timed, configured }: Suite): void {
@@ -41,9 +43,18 @@ export function pruningTests({ test, timed, configured }: Suite): void {
     await store.forceClosed("a while", { forMs: 1000 });
     clock.at = 1999;
     assertEquals(await store.prune({ idleMs: 0 }), 0);
-    clock.at = 2001;
+    clock.at = 2001 + HOUR;
     assertEquals(await store.prune({ idleMs: 0 }), 1);
     assertEquals(await keysOf(store), ["for ever"]);
+  });
+
+  timed("prune() spares a circuit for an hour after its state changed", async (store, clock) => {
+    await store.transition(KEY, "open");
+    await store.transition(KEY, "closed");
+    clock.at += HOUR;
+    assertEquals(await store.prune({ idleMs: 0 }), 0);
+    clock.at += 1;
+    assertEquals(await store.prune({ idleMs: 0 }), 1);
   });
 
   configured("prune() spares a circuit with a probe under way", BREAKER, async (c) => {

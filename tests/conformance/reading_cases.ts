@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { CircuitBreakerSnapshot } from "../../mod.ts";
-import { FRESH, snapshot, type Suite } from "./session.ts";
+import { FRESH, listing, snapshot, type Suite } from "./session.ts";
 
 export function readingTests({ test, timed }: Suite): void {
   test("getState() of a circuit never seen is closed with zeros", async (store) => {
@@ -87,7 +87,7 @@ export function readingTests({ test, timed }: Suite): void {
     }
     assertEquals(second, expected);
     assertEquals(await store.getState("api"), expected);
-    assertEquals(await store.list(), [{ key: "api", storedKey: "api", ...expected }]);
+    assertEquals(await store.list(), [listing("api", { snapshot: expected })]);
   });
 
   test("the snapshot of a circuit never seen is a copy too", async (store) => {

@@ -4,15 +4,19 @@
  */
 
 import type {
+  ActOptions,
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
+  CircuitChange,
   CircuitKey,
   CircuitListing,
   CircuitState,
   ForceOptions,
+  HistoryOptions,
   ListOptions,
   PostgresCircuitBreakerStoreOptions,
   PruneOptions,
+  WatchOptions,
 } from "../../mod.ts";
 
 /** Everything that both the in-memory and the PostgreSQL store offer. */
@@ -21,14 +25,17 @@ export interface ConformanceStore extends CircuitBreakerStore {
   recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
   recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
   transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot>;
-  reset(key: CircuitKey): Promise<void>;
+  reset(key: CircuitKey, options?: ActOptions): Promise<void>;
   peek(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
   peek(keys: readonly CircuitKey[]): Promise<CircuitBreakerSnapshot[]>;
   list(options?: ListOptions): Promise<CircuitListing[]>;
   forceOpen(key: CircuitKey, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
   forceClosed(key: CircuitKey, options?: ForceOptions): Promise<CircuitBreakerSnapshot>;
-  release(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
+  release(key: CircuitKey, options?: ActOptions): Promise<CircuitBreakerSnapshot>;
   prune(options: PruneOptions): Promise<number>;
+  watch(options?: WatchOptions): AsyncIterableIterator<CircuitChange>;
+  history(options?: HistoryOptions): Promise<CircuitChange[]>;
+  check(): Promise<void>;
   destroy(): void;
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -107,25 +114,29 @@ export interface Suite {
   fleet(name: string, options: StoreOptions, body: (fleet: Fleet) => Promise<void>): void;
 }
 
+/** The label of every instance, unless a test gives another. */
+export const LABEL = "gateway";
+
 export function suiteOf(runner: TestRunner, backend: ConformanceBackend): Suite {
+  const instanceId = LABEL;
   return {
     test(name, body) {
       runner.test(name, async () => {
-        await using session = await backend.open();
+        await using session = await backend.open({ instanceId });
         await body(session.store);
       });
     },
     timed(name, body) {
       runner.test(name, async () => {
         const clock = { at: 1000 };
-        await using session = await backend.open({ now: () => clock.at });
+        await using session = await backend.open({ instanceId, now: () => clock.at });
         await body(session.store, clock);
       });
     },
     configured(name, options, body) {
       runner.test(name, async () => {
         const clock = { at: 1000 };
-        await using session = await backend.open({ ...options, now: () => clock.at });
+        await using session = await backend.open({ instanceId, ...options, now: () => clock.at });
         const row = (key: string) => session.shared?.row(key) ?? Promise.resolve(undefined);
         await body({ store: session.store, clock, row });
       });
@@ -134,7 +145,7 @@ export function suiteOf(runner: TestRunner, backend: ConformanceBackend): Suite 
       if (!backend.isShared) return;
       runner.test(name, async () => {
         const clock = { at: 1000 };
-        const all = { ...options, now: () => clock.at };
+        const all = { instanceId, ...options, now: () => clock.at };
         await using session = await backend.open(all);
         const { another, row } = session.shared!;
         const { store } = session;
@@ -158,6 +169,16 @@ export const STATES: readonly CircuitState[] = ["closed", "open", "half-open"];
 /** A snapshot that differs from the fresh one as given. */
 export function snapshot(changes: Partial<CircuitBreakerSnapshot>): CircuitBreakerSnapshot {
   return { ...FRESH, ...changes };
+}
+
+/** A listed circuit that differs as given from one without a change. */
+export function listing(
+  key: string,
+  changes: Partial<CircuitListing> & { snapshot?: CircuitBreakerSnapshot },
+): CircuitListing {
+  const { snapshot = FRESH, ...rest } = changes;
+  const unchanged = { version: 0, openedAt: 0, cause: "", actor: "" } as const;
+  return { key, storedKey: key, ...snapshot, ...unchanged, ...rest };
 }
 
 /** The whole numbers from 1 to `count`. */

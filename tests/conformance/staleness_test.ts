@@ -3,6 +3,17 @@ import { openPostgresJs } from "../support/clients.ts";
 import { createDatabase } from "../support/database.ts";
 import { conformanceSteps } from "./deno_steps.ts";
 
+/** Longer than each case takes, and shorter than the steps of its clock. */
+const BOUND_MS = 20_000;
+
+/** What a store with a cache does later, or not at all: see the README on bounded staleness. */
+const EXCEPT = [
+  // The first success of a key makes no row.
+  "a key equal to what list() shows for an awkward key is another circuit",
+  // Successes that wait are no use of the circuit in the database yet.
+  "prune() spares a circuit that was reported to since",
+];
+
 Deno.test("conformance with maxStalenessMs, for one instance alone", async (t) => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url);
@@ -16,16 +27,10 @@ Deno.test("conformance with maxStalenessMs, for one instance alone", async (t) =
       await migrate(driver.client, table);
       const store = new PostgresCircuitBreakerStore(driver.client, table, {
         // A window slides on between two reads.
-        maxStalenessMs: options?.failureWindowMs === undefined ? 60_000 : 0.5,
+        maxStalenessMs: options?.failureWindowMs === undefined ? BOUND_MS : 0.5,
         ...options,
       });
-      const { list } = store;
-      store.list = async (options) => {
-        // prune counts the waiting successes. Before that, list does not have a new circuit.
-        await store.prune({ idleMs: 1e12 });
-        return await list.call(store, options);
-      };
       return { store, [Symbol.asyncDispose]: () => store.close() };
     },
-  });
+  }, EXCEPT);
 });

@@ -4,6 +4,7 @@
  */
 
 import { argumentTests } from "./argument_cases.ts";
+import { changeTests } from "./change_cases.ts";
 import { countingTests } from "./counting_cases.ts";
 import { fleetTests } from "./fleet_cases.ts";
 import { forcingTests } from "./forcing_cases.ts";
@@ -18,6 +19,7 @@ import { readingTests } from "./reading_cases.ts";
 import { type ConformanceBackend, suiteOf, type TestRunner } from "./session.ts";
 import { timeTests } from "./time_cases.ts";
 import { transitionTests } from "./transition_cases.ts";
+import { watchTests } from "./watch_cases.ts";
 import { windowTests } from "./window_cases.ts";
 
 export type {
@@ -44,5 +46,7 @@ export function conformance(runner: TestRunner, backend: ConformanceBackend): vo
   forcingTests(suite);
   windowTests(suite);
   pruningTests(suite);
+  changeTests(suite);
+  watchTests(suite);
   optionTests(runner, backend);
 }

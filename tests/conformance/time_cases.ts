@@ -1,7 +1,7 @@
 /** Times: exact with an injected clock, within the call's bounds of the caller's clock without. */
 
 import { assert, assertEquals } from "@std/assert";
-import { oneTo, type Suite } from "./session.ts";
+import { listing, oneTo, type Suite } from "./session.ts";
 
 export function timeTests({ test, timed }: Suite): void {
   timed("an injected clock gives exact times", async (store, clock) => {
@@ -61,7 +61,10 @@ export function timeTests({ test, timed }: Suite): void {
       assertEquals(await store.getState("api"), expected);
       assertEquals(await store.peek(["api"]), [expected]);
     }
-    assertEquals(await store.list(), [{ key: "api", storedKey: "api", ...expected }]);
+    const [{ openedAt, ...listed } = listing("api", {})] = await store.list();
+    assertEquals(openedAt, expected.lastStateChange);
+    const { version, cause, actor } = listed;
+    assertEquals(listed, { key: "api", storedKey: "api", ...expected, version, cause, actor });
     const together = await Promise.all(oneTo(20).map(() => store.getState("api")));
     for (const each of together) assertEquals(each, expected);
   });

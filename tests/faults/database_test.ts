@@ -100,7 +100,7 @@ testScenarios({
   "the table is dropped and made again": {
     async fault(stage) {
       await using sql = stage.connect();
-      await sql`drop table stoma_circuit_breakers`;
+      await sql`drop table stoma_circuit_breakers cascade`;
       await stage.phase("without a table");
       await stage.migrate();
     },
@@ -115,7 +115,7 @@ testScenarios({
       await using sql = stage.connect();
       for (let round = 0; round < 5; round++) {
         await sql.begin(async (sql) => {
-          await sql`drop table stoma_circuit_breakers`;
+          await sql`drop table stoma_circuit_breakers cascade`;
           await migrate(fromPostgresJs(sql));
         });
         await stage.phase(`table ${round}`, 50);

@@ -48,6 +48,14 @@ const NO_CLIENT =
 
 export const ARGUMENTS: readonly Listed[] = [
   [
+    () => memory.history({ since: NaN }),
+    'Cannot read history: "since" must be a time in epoch milliseconds, received NaN',
+  ],
+  [
+    () => memory.history({ after: "x" }),
+    'Cannot read history: "after" must be the cursor of a change, received a string of 1 character',
+  ],
+  [
     () => new PostgresCircuitBreakerStore(wrong("postgres://localhost")),
     'Cannot create store: "client" must have a query(text, params) method, received a string of 20 ' +
     `characters: ${NO_CLIENT}`,
@@ -101,6 +109,22 @@ export const ARGUMENTS: readonly Listed[] = [
     () => schemaSql("a.b.c"),
     'Cannot write schema: "table" must be a table or schema.table (quote a name with dots: "a.b"), ' +
     "received a string of 5 characters",
+  ],
+  [
+    () => schemaSql("t", { grantTo: wrong(5) }),
+    'Cannot write schema: "grantTo" must be a string, received 5',
+  ],
+  [
+    () => schemaSql("t", { grantTo: "" }),
+    'Cannot write schema: "grantTo" must be the name of a role of 1 to 63 bytes, received an empty string',
+  ],
+  [
+    () => schemaSql("t", { down: wrong("yes") }),
+    'Cannot write schema: "down" must be true or false, received a string of 3 characters',
+  ],
+  [
+    () => schemaSql("t", { grantTo: "gateway", down: true }),
+    'Cannot write schema: "grantTo" cannot be given with "down"',
   ],
   [
     () => new PostgresCircuitBreakerStore(CLIENT, "one", { table: "three" }),
@@ -293,8 +317,8 @@ export const CLIENTS: readonly Listed[] = [
   ],
   [
     () => failing("permission denied for table my table", "42501", "ops.my table"),
-    "Cannot read circuit: permission denied for table (a name of 8 characters): grant select, insert, " +
-    "update, delete on the table (a name of 12 characters) to the role",
+    "Cannot read circuit: permission denied for table (a name of 8 characters): give the role what " +
+    "schemaSql(table, { grantTo }) grants, for the table (a name of 12 characters)",
   ],
   [
     async () => {
@@ -356,11 +380,11 @@ export function serverMessages(client: PostgresClient): Listed[] {
     [
       async () => {
         await migrate(client, "newer");
-        await client.query("comment on table newer is '@circuit-breaker/postgres schema 99'");
+        await client.query("update newer_instances set library = 'schema 99' where id = 'token'");
         await migrate(client, "newer");
       },
-      'Cannot migrate: the table "newer" is of a newer release (schema version 99 is newer than 2), ' +
-      "this one knows schema 2: upgrade this package",
+      'Cannot migrate: the table "newer" is of a newer release (schema 99), this one knows schema 3: ' +
+      "upgrade this package",
     ],
   ];
 }

@@ -9,7 +9,7 @@ import {
 import { type GuardedCircuits, OutageGuard } from "../../src/outage/guard.ts";
 import { LocalCircuits } from "../../src/outage/local_circuits.ts";
 import { Outage } from "../../src/outage/outage.ts";
-import type { Answer, Deferred, Histories, Refreshed, Tail } from "../../src/ports.ts";
+import type { Answer, FlushResult, LogPage, Tail, TailPage } from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
 import { type Call, IMMEDIATE_CALL } from "../../src/time/call.ts";
 
@@ -19,27 +19,57 @@ const RULES = {
   failureWindowMs: undefined,
 };
 const CALL = IMMEDIATE_CALL;
-const FORCE = { state: "open", forMs: undefined, reason: undefined } as const;
+const ACT = { reason: undefined, actor: undefined };
+const FORCE = { state: "open", forMs: undefined, ...ACT } as const;
+const CURSOR = { snapshot: "1:1:", version: 0, run: "run" };
+const INSTANCE = { id: "id", label: "label", boundMs: 1000 };
+const FLUSH = { number: 1, deferred: [] };
+const LOG = {
+  after: undefined,
+  until: undefined,
+  afterVersion: undefined,
+  key: undefined,
+  since: undefined,
+  hasRounds: false,
+  limit: 10,
+};
 const LIST = { state: undefined, after: undefined, limit: 10 };
 const PRUNE = { idleMs: 0, limit: 10, isElected: false };
 const LOST = new StoreUnavailableError("Cannot read circuit: connection lost");
 
-/** A database of circuits that fails while it has a failure. */
+/** A database of circuits, and of nothing else. */
 class Database extends MemoryCircuits implements Tail {
-  readonly histories: Histories = { circuits: [], readAt: 0 };
+  readonly page: LogPage = { changes: [], cursor: CURSOR, isBreak: false, readAt: 0 };
+  readonly flushed: FlushResult = { outcome: "done", leftOver: [] };
+  /** The keys that have changed. */
+  changed: string[] = [];
 
-  history(_call: Call): Promise<Histories> {
-    return Promise.resolve(this.histories);
+  override log(): Promise<LogPage> {
+    return Promise.resolve(this.page);
   }
 
-  async refresh(
-    call: Call,
-    keys: readonly string[],
-    _deferred: readonly Deferred[],
-  ): Promise<Refreshed[]> {
-    const circuits = await this.readMany(call, keys);
-    return circuits.map((circuit) => ({ ...circuit, isCounted: false }));
+  async tail(call: Call): Promise<TailPage> {
+    const circuits = await this.readMany(call, this.changed);
+    return { cursor: CURSOR, isBreak: false, isTooLong: false, circuits, absent: [] };
   }
+
+  readKnown(call: Call, keys: readonly string[]): Promise<Circuit[]> {
+    return this.readMany(call, keys);
+  }
+
+  flush(): Promise<FlushResult> {
+    return Promise.resolve(this.flushed);
+  }
+
+  findFlush(): Promise<FlushResult> {
+    return Promise.resolve(this.flushed);
+  }
+
+  async register(): Promise<void> {}
+
+  async addCircuits(): Promise<void> {}
+
+  async countDeferred(): Promise<void> {}
 }
 
 class Stage implements Disposable {
@@ -65,11 +95,12 @@ class Stage implements Disposable {
         if (!isOut) this.#ended.resolve();
       },
     });
-    this.guard = new OutageGuard(this.#reached(), this.outage, local);
+    const reached = this.#reached();
+    this.guard = new OutageGuard(reached, reached, this.outage, local);
   }
 
   /** The database as a dispatcher reaches it: it reports each statement, then answers. */
-  #reached(): GuardedCircuits {
+  #reached(): GuardedCircuits & Tail {
     return new Proxy(this.database, {
       get: (database, name) => async (...args: unknown[]) => {
         this.statements++;
@@ -123,11 +154,17 @@ const CALLS: Record<string, (guard: OutageGuard) => Promise<unknown>> = {
 /** All calls of an operator, and what runs in the background. */
 const OTHERS: Record<string, (guard: OutageGuard) => Promise<unknown>> = {
   force: (guard) => guard.force(CALL, "api", FORCE),
-  reset: (guard) => guard.reset(CALL, "api"),
+  reset: (guard) => guard.reset(CALL, "api", ACT),
   list: (guard) => guard.list(CALL, LIST),
   prune: (guard) => guard.prune(CALL, PRUNE),
-  history: (guard) => guard.history(CALL),
-  refresh: (guard) => guard.refresh(CALL, ["api"], []),
+  tail: (guard) => guard.tail(CALL, CURSOR, 10),
+  log: (guard) => guard.log(CALL, LOG),
+  readKnown: (guard) => guard.readKnown(CALL, ["api"]),
+  register: (guard) => guard.register(CALL, INSTANCE),
+  flush: (guard) => guard.flush(CALL, INSTANCE, FLUSH),
+  findFlush: (guard) => guard.findFlush(CALL, INSTANCE, FLUSH),
+  addCircuits: (guard) => guard.addCircuits(CALL, ["api"]),
+  countDeferred: (guard) => guard.countDeferred(CALL, []),
 };
 
 const ALL = { ...CALLS, ...OTHERS };
@@ -138,7 +175,8 @@ Deno.test("OutageGuard passes every call to the database while it is reachable",
     for (const call of Object.values(ALL)) await call(stage.guard);
     assertEquals(stage.statements, Object.keys(ALL).length);
     assertEquals((await stage.guard.recordFailure(CALL, "api")).source, "database");
-    assertEquals(await stage.guard.history(CALL), stage.database.histories);
+    assertEquals(await stage.guard.log(CALL, LOG), stage.database.page);
+    assertEquals(await stage.guard.flush(CALL, INSTANCE, FLUSH), stage.database.flushed);
   }
 });
 
@@ -200,11 +238,17 @@ Deno.test("OutageGuard begins local circuits as the instance last knew them", as
   await guard.transition(CALL, "moved", "open");
   await database.recordFailure(CALL, "read");
   await guard.read(CALL, "read");
-  await database.recordFailure(CALL, "refreshed");
-  await guard.refresh(CALL, ["refreshed"], []);
+  for (const key of ["refreshed", "followed"]) {
+    await guard.read(CALL, key);
+    await guard.recordSuccess(CALL, key);
+    await database.recordFailure(CALL, key);
+  }
+  await guard.readKnown(CALL, ["refreshed"]);
+  database.changed = ["followed"];
+  await guard.tail(CALL, CURSOR, 10);
   await guard.force(CALL, "forced", FORCE);
   await guard.recordFailure(CALL, "reset");
-  await guard.reset(CALL, "reset");
+  await guard.reset(CALL, "reset", ACT);
   // What others do is not known.
   await database.recordFailure(CALL, "unknown");
   await stage.begin();
@@ -212,8 +256,9 @@ Deno.test("OutageGuard begins local circuits as the instance last knew them", as
   assertEquals(seen(await guard.read(CALL, "moved")), ["open", 0, "local"]);
   assertEquals(seen(await guard.read(CALL, "read")), ["closed", 1, "local"]);
   assertEquals(seen(await guard.read(CALL, "refreshed")), ["closed", 1, "local"]);
+  assertEquals(seen(await guard.read(CALL, "followed")), ["closed", 1, "local"]);
   assertEquals((await guard.read(CALL, "forced")).circuit?.forced?.state, "open");
-  assertEquals(await guard.read(CALL, "reset"), { circuit: undefined, source: "local" });
+  assertEquals(seen(await guard.read(CALL, "reset")), ["closed", 0, "local"]);
   assertEquals(await guard.read(CALL, "unknown"), { circuit: undefined, source: "local" });
   assertEquals(seen(await guard.recordFailure(CALL, "recorded")), ["closed", 2, "local"]);
   assertEquals(seen(await guard.recordFailure(CALL, "recorded")), ["closed", 3, "local"]);

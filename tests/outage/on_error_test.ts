@@ -21,7 +21,7 @@ Deno.test("onError reports at once that a table is missing, once for all calls",
   ]);
   // An operator's program sees the errors of its calls itself.
   await migrate(driver.client);
-  await driver.raw`alter table stoma_circuit_breakers drop column forced_reason`;
+  await driver.raw`alter table stoma_circuit_breakers drop column forced_reason cascade`;
   await assertRejects(() => store.forceOpen("api"), SchemaError);
   assertEquals(errors.length, 1);
 });
@@ -49,6 +49,6 @@ Deno.test("onError reports what fails in the background", async () => {
     onError: reported.resolve,
   });
   await store.getState("api");
-  await driver.raw`alter table stoma_circuit_breakers rename to elsewhere`;
+  await driver.raw`alter table stoma_circuit_breakers_changes rename to elsewhere`;
   assert(await reported.promise instanceof SchemaError);
 });

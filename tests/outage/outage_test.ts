@@ -149,12 +149,20 @@ for (const error of [SLOW, LOST, SHUT_DOWN]) {
   });
 }
 
-Deno.test("Outage does not begin with a history that takes too long", () => {
+Deno.test("Outage does not begin with a statement that can read a lot and takes too long", () => {
+  for (const kind of ["history", "prune"] as const) {
+    using stage = new Stage();
+    stage.statement(SLOW, { kind });
+    assert(!stage.isOut);
+    stage.statement(LOST, { kind });
+    assert(stage.isOut);
+  }
+});
+
+Deno.test("Outage does not begin with an announcement, whatever its error", () => {
   using stage = new Stage();
-  stage.statement(SLOW, { kind: "history" });
+  for (const error of [SLOW, LOST]) stage.statement(error, { kind: "announce" });
   assert(!stage.isOut);
-  stage.statement(LOST, { kind: "history" });
-  assert(stage.isOut);
 });
 
 Deno.test("Outage does not begin with an error without SQLSTATE after a hold-up", () => {

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { migrate } from "../../mod.ts";
 import type { Circuit } from "../../src/circuit.ts";
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../../src/errors.ts";
@@ -33,6 +33,9 @@ const ROW = {
   last_failure_time: 1_700_000_000_001,
   last_state_change: 1_700_000_000_002,
   version: 11,
+  zeroed_version: 9,
+  opened_at: 1_700_000_000_000,
+  logged_state: "half-open",
   probe_count: 2,
   probe_expires_at: 1_700_000_000_003,
   recent_failures: `{${NOW - 10},${NOW - 20},${NOW - 900}}`,
@@ -46,6 +49,8 @@ const CIRCUIT: Circuit = {
   lastFailureTime: 1_700_000_000_001,
   lastStateChange: 1_700_000_000_002,
   version: 11,
+  zeroedVersion: 9,
+  openedAt: 1_700_000_000_000,
   probeCount: 2,
   probeExpiresAt: 1_700_000_000_003,
   forced: undefined,
@@ -61,11 +66,13 @@ async function open() {
 
   /** Runs a statement with a caller's clock, which makes the time exact. */
   async function run<Args extends unknown[]>(
-    statement: Statement<Args, Circuit[]>,
+    statement: Statement<Args, Circuit[] | "removed">,
     ...args: Args
   ): Promise<Circuit[]> {
     const { rows } = await client.query(statement.text, [`${NOW}`, ...statement.encode(...args)]);
-    return statement.decode(rows, ...args);
+    const circuits = statement.decode(rows, ...args);
+    assert(circuits !== "removed");
+    return circuits;
   }
 
   return {
@@ -82,11 +89,18 @@ async function open() {
       const page = { state: undefined, after: undefined, limit: 1000 };
       const listed = await run(listStatement(context, false), page);
       assertEquals(many, one);
-      assertEquals(listed.find((each) => each.key === key), one);
+      // A page has no row that holds nothing, as that of a circuit that was reset.
+      assertEquals(listed.find((each) => each.key === key), isBlank(one) ? undefined : one);
       return one;
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
+}
+
+function isBlank(circuit: Circuit | undefined): boolean {
+  return circuit?.state === "closed" && circuit.lastStateChange === 0 &&
+    circuit.lastFailureTime === 0 && circuit.failureCount + circuit.successCount === 0 &&
+    circuit.forced === undefined;
 }
 
 function contextOf(rules: CircuitRules): StatementContext {
@@ -118,6 +132,8 @@ Deno.test("toCircuits returns no circuit without a row, and defaults for a row w
     lastFailureTime: 0,
     lastStateChange: 0,
     version: 0,
+    zeroedVersion: 0,
+    openedAt: 0,
     probeCount: 0,
     probeExpiresAt: 0,
     forced: undefined,
@@ -128,9 +144,26 @@ Deno.test("toCircuits returns no circuit without a row, and defaults for a row w
 Deno.test("toCircuits returns each state as it is", async () => {
   await using db = await open();
   for (const state of ["closed", "open", "half-open"]) {
-    await db.insert({ key: state, state });
+    await db.insert({ key: state, state, logged_state: state });
     assertEquals((await db.read(state))?.state, state);
   }
+});
+
+Deno.test("toCircuits says where the fleet sees another state than the log said last", async () => {
+  await using db = await open();
+  const rows = [
+    { state: "open" },
+    { state: "open", logged_state: "open", forced_state: "closed" },
+    { state: "open", logged_state: "closed", forced_state: "closed", forced_until: NOW },
+    { state: "half-open", logged_state: "open" },
+  ];
+  for (const [i, row] of rows.entries()) {
+    await db.insert({ key: `unlogged ${i}`, ...row });
+    const circuit = await db.read(`unlogged ${i}`);
+    assertEquals([circuit?.state, circuit?.isUnlogged], [row.state as Circuit["state"], true]);
+  }
+  await db.insert({ key: "known", ...rows[2], forced_until: NOW + 1 });
+  assertEquals((await db.read("known"))?.isUnlogged, undefined);
 });
 
 Deno.test("toCircuits returns hostile keys as they are, among others", async () => {
@@ -159,6 +192,7 @@ Deno.test("toCircuits returns hostile keys as they are, among others", async () 
     "\u2028\u2029",
     "é\u0301",
     "😀",
+    "removed",
     "\uffff",
     "\ufeffbom",
     "$1",
@@ -189,6 +223,8 @@ Deno.test("toCircuits caps counts beyond 2^53, and rounds other numbers to the n
     last_failure_time: most,
     last_state_change: most,
     version: most,
+    zeroed_version: most,
+    opened_at: most,
     probe_expires_at: most,
   });
   assertEquals(await db.read("most"), {
@@ -197,6 +233,8 @@ Deno.test("toCircuits caps counts beyond 2^53, and rounds other numbers to the n
     lastFailureTime: 2 ** 63,
     lastStateChange: 2 ** 63,
     version: 2 ** 63,
+    zeroedVersion: 2 ** 63,
+    openedAt: 2 ** 63,
     probeExpiresAt: 2 ** 63,
   });
 });
@@ -207,23 +245,35 @@ Deno.test("toCircuits returns a forced state with all of its fields", async () =
   await db.insert({
     ...ROW,
     forced_state: "open",
+    logged_state: "open",
     forced_at: 1_700_000_000_004,
-    forced_until: 1_700_000_000_005,
+    forced_until: NOW + 1,
     forced_reason: reason,
+    forced_by: "ann",
   });
   assertEquals(await db.read("api"), {
     ...CIRCUIT,
-    forced: { state: "open", at: 1_700_000_000_004, until: 1_700_000_000_005, reason },
+    forced: { state: "open", at: 1_700_000_000_004, until: NOW + 1, reason, by: "ann" },
   });
 });
 
 Deno.test("toCircuits dates a state that was forced by hand from the last change", async () => {
   await using db = await open();
-  await db.insert({ ...ROW, forced_state: "closed" });
-  assertEquals(await db.read("api"), {
-    ...CIRCUIT,
-    forced: { state: "closed", at: ROW.last_state_change, until: undefined, reason: undefined },
-  });
+  await db.insert({ ...ROW, forced_state: "closed", logged_state: "closed" });
+  const forced = {
+    state: "closed",
+    at: ROW.last_state_change,
+    until: undefined,
+    reason: undefined,
+    by: undefined,
+  } as const;
+  assertEquals(await db.read("api"), { ...CIRCUIT, forced });
+});
+
+Deno.test("toCircuits ignores a forced state that this release does not know", async () => {
+  await using db = await open();
+  await db.insert({ ...ROW, forced_state: "half-open" });
+  assertEquals(await db.read("api"), CIRCUIT);
 });
 
 Deno.test("toCircuits ignores the fields of a force that was released", async () => {

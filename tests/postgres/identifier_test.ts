@@ -70,6 +70,65 @@ Deno.test("parseTableName shows plain names only", () => {
   }
 });
 
+Deno.test("parseTableName names what stands beside the table, in the same schema", () => {
+  const names = parseTableName("test", 'ops."a.b"');
+  const { changes, instances, epoch, versions, overview, timeline } = names;
+  assertEquals(
+    [changes, instances, epoch, versions, overview, timeline].map(({ quoted }) => quoted),
+    [
+      '"ops"."a.b_changes"',
+      '"ops"."a.b_instances"',
+      '"ops"."a.b_epoch"',
+      '"ops"."a.b_versions"',
+      '"ops"."a.b_overview"',
+      '"ops"."a.b_timeline"',
+    ],
+  );
+  assertEquals(parseTableName("test", "it's").changes.literal, `'"it''s_changes"'`);
+});
+
+/** The names of everything that belongs to a table, without quotes. */
+function allNames(name: string): string[] {
+  const { quoted, changes, instances, epoch, versions, overview, timeline } = parseTableName(
+    "test",
+    name,
+  );
+  return [
+    quoted,
+    ...[changes, instances, epoch, versions, overview, timeline].map((it) => it.quoted),
+  ]
+    .map((text) => text.slice(1, -1));
+}
+
+Deno.test("parseTableName cuts long names to 63 bytes of whole letters", () => {
+  for (const letter of ["x", "ü", "€", "😀"]) {
+    for (let bytes = 48; bytes <= 63; bytes++) {
+      const size = new TextEncoder().encode(letter).length;
+      const name = letter.repeat(Math.floor(bytes / size)) + "y".repeat(bytes % size);
+      const names = allNames(name);
+      assertEquals(new Set(names).size, 7, name);
+      for (const each of names) {
+        assertEquals(new TextEncoder().encode(each).length <= 63, true, each);
+        assertEquals(each.includes("\ufffd") || /\p{Surrogate}/u.test(each), false, each);
+      }
+    }
+  }
+  // What fits is not cut.
+  assertEquals(allNames("n".repeat(53))[2], `${"n".repeat(53)}_instances`.slice(0, 63));
+  assertEquals(allNames("n".repeat(54))[2]!.startsWith("n".repeat(44)), true);
+});
+
+Deno.test("parseTableName gives no two long names a common companion", () => {
+  const seen = new Map<string, string>();
+  for (let i = 0; i < 2000; i++) {
+    const name = `${"long_name_".repeat(5)}${i.toString().padStart(13, "0")}`;
+    for (const each of allNames(name)) {
+      assertEquals(seen.get(each), undefined, `${name} and ${seen.get(each)}`);
+      seen.set(each, name);
+    }
+  }
+});
+
 Deno.test("parseTableName refuses what is not a string with a TypeError", () => {
   for (const name of [null, 7, {}, ["a"], undefined]) {
     assertThrows(

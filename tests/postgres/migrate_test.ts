@@ -1,182 +1,171 @@
-import { assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
-import {
-  isSchemaError,
-  migrate,
-  PostgresCircuitBreakerStore,
-  SchemaError,
-  schemaSql,
-} from "../../mod.ts";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { isSchemaError, SchemaError } from "../../src/errors.ts";
+import { migrate } from "../../src/postgres/migrate.ts";
 import { openNodePostgres, openPglite, openPostgresJs } from "../support/clients.ts";
-import { connect, createDatabase } from "../support/database.ts";
-import { describeTable } from "../support/describe_table.ts";
+import { describeSchema } from "../support/describe_table.ts";
+import { createRole } from "../support/role.ts";
+import {
+  assertSchema,
+  golden,
+  migrateAtOnce,
+  openDatabase,
+  ORIGINAL_TABLE,
+  updateGolden,
+} from "./migrate_stage.ts";
 
-/** The table that Stoma's own Postgres store uses, as its schema makes it. */
-const ORIGINAL_TABLE = `create table stoma_circuit_breakers (
-  key text primary key,
-  state text not null default 'closed',
-  failure_count integer not null default 0,
-  success_count integer not null default 0,
-  last_failure_time bigint not null default 0,
-  last_state_change bigint not null default 0
-)`;
-
-const golden = new URL("../golden/schema.txt", import.meta.url);
-
-async function openDatabase() {
-  const database = await createDatabase();
-  const sql = connect(database.url, { max: 4 });
-  const driver = await openPostgresJs(database.url, { max: 4 });
-  return {
-    sql,
-    client: driver.client,
-    url: database.url,
-    async [Symbol.asyncDispose]() {
-      await sql.end();
-      await driver[Symbol.asyncDispose]();
-      await database[Symbol.asyncDispose]();
-    },
-  };
-}
+const TABLE = "stoma_circuit_breakers";
 
 Deno.test("migrate makes the schema of the golden dump", async () => {
   await using db = await openDatabase();
   await migrate(db.client);
-  const dump = await describeTable(db.sql, "stoma_circuit_breakers");
-  if (Deno.env.get("UPDATE_GOLDEN") === "1") await Deno.writeTextFile(golden, dump);
-  assertEquals(dump, await Deno.readTextFile(golden));
+  const dump = await describeSchema(db.sql);
+  if (Deno.env.get("UPDATE_GOLDEN") === "1") await updateGolden(dump);
+  assertEquals(dump, await golden());
 });
 
-Deno.test("migrate upgrades the original table to the same schema and keeps its rows", async () => {
+Deno.test("migrate leaves no trigger and no function in the database", async () => {
   await using db = await openDatabase();
-  await db.sql.unsafe(ORIGINAL_TABLE);
-  await db.sql`insert into stoma_circuit_breakers values
-    ('down', 'open', 5, 2147483647, 1700000000000, 1700000000001), ('up', 'closed', 0, 9, 0, 3)`;
   await migrate(db.client);
   assertEquals(
-    await describeTable(db.sql, "stoma_circuit_breakers"),
-    await Deno.readTextFile(golden),
+    await db.values(`select tgname::text from pg_trigger where not tgisinternal
+      union all select proname::text from pg_proc where pronamespace = 'public'::regnamespace`),
+    [],
   );
-  const store = new PostgresCircuitBreakerStore(db.client, undefined, { now: Date.now });
-  assertEquals(await store.peek(["down", "up"]), [
-    {
-      state: "open",
-      failureCount: 5,
-      successCount: 2147483647,
-      lastFailureTime: 1700000000000,
-      lastStateChange: 1700000000001,
-    },
-    {
-      state: "closed",
-      failureCount: 0,
-      successCount: 9,
-      lastFailureTime: 0,
-      lastStateChange: 3,
-    },
-  ]);
-  assertEquals((await store.recordSuccess("down")).successCount, 2147483648);
 });
 
-Deno.test("migrate upgrades the original table under 20 instances that start at once", async () => {
+Deno.test("migrate makes the rows that background work needs", async () => {
   await using db = await openDatabase();
-  await db.sql.unsafe(ORIGINAL_TABLE);
-  await db.sql`insert into stoma_circuit_breakers (key, failure_count) values ('k', 7)`;
-  await atOnce(db.url, 20);
-  const rows = await db.sql`select key, failure_count::int from stoma_circuit_breakers`.values();
-  assertEquals(Array.from<unknown>(rows), [["k", 7]]);
+  await migrate(db.client);
+  assertEquals(await db.values(`select id, library from ${TABLE}_instances`), [
+    ["token", "schema 3"],
+  ]);
+  const epoch = await db.values(`select one::text, length(id)::int from ${TABLE}_epoch`);
+  assertEquals(epoch, [["true", 36]]);
 });
 
 for (const isolation of ["read committed", "repeatable read", "serializable"]) {
-  Deno.test(`migrate by 20 connections at once makes one table under ${isolation}`, async () => {
+  Deno.test(`migrate by 20 connections at once makes one schema under ${isolation}`, async () => {
     await using db = await openDatabase();
-    const [{ name }] = await db.sql`select current_database() as name` as unknown as [
-      { name: string },
-    ];
     await db.sql.unsafe(
-      `alter database "${name}" set default_transaction_isolation = '${isolation}'`,
+      `alter database "${db.database.name}" set default_transaction_isolation = '${isolation}'`,
     );
-    await atOnce(db.url, 20);
-    assertEquals(
-      await describeTable(db.sql, "stoma_circuit_breakers"),
-      await Deno.readTextFile(golden),
+    await migrateAtOnce(db.url, Array(20).fill(TABLE));
+    assertEquals(await describeSchema(db.sql), await golden());
+  });
+
+  Deno.test(`migrate by 20 connections at once repairs once under ${isolation}`, async () => {
+    await using db = await openDatabase();
+    await migrate(db.client);
+    await db.sql.unsafe(
+      `alter database "${db.database.name}" set default_transaction_isolation = '${isolation}'`,
     );
+    await db.sql.unsafe(`drop view ${TABLE}_overview; alter table ${TABLE} drop column opened_at;
+      drop index ${TABLE}_changes_xid_idx; drop table ${TABLE}_epoch`);
+    await migrateAtOnce(db.url, Array(20).fill(TABLE));
+    await assertSchema(db.sql);
   });
 }
 
-async function atOnce(url: string, count: number): Promise<void> {
-  const drivers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const driver = await openPostgresJs(url, { max: 1 });
-      await driver.client.query("select 1"); // connected: what follows really starts together
-      return driver;
-    }),
-  );
-  try {
-    await Promise.all(drivers.map((driver) => migrate(driver.client)));
-  } finally {
-    for (const driver of drivers) await driver[Symbol.asyncDispose]();
-  }
-}
+Deno.test("migrate of two tables at once makes both", async () => {
+  await using db = await openDatabase();
+  await migrateAtOnce(db.url, Array.from({ length: 20 }, (_, i) => i % 2 === 0 ? TABLE : "Other"));
+  await assertSchema(db.sql);
+  await assertSchema(db.sql, "Other");
+});
 
-Deno.test("migrate again changes nothing and takes no lock on the table", async () => {
+Deno.test("migrate again changes nothing, writes nothing and waits for no lock", async () => {
   await using db = await openDatabase();
   await migrate(db.client);
   const identity = () =>
-    db.sql`select oid::int, relfilenode::int, xmin::text from pg_class
-      where oid = 'stoma_circuit_breakers'::regclass`.values();
+    db.values(`select oid::text, relfilenode::text, xmin::text from pg_class
+      where relname like '${TABLE}%' order by oid`);
   const before = await identity();
   await db.sql.begin(async (transaction) => {
-    // A writer with an open transaction: an ALTER TABLE would wait for it for ever.
-    await transaction`insert into stoma_circuit_breakers (key) values ('busy')`;
-    await migrate(db.client);
+    // The strongest locks of others: any lock of the migration would wait for ever.
+    for (const name of ["", "_changes", "_instances", "_epoch"]) {
+      await transaction.unsafe(`lock table ${TABLE}${name} in share row exclusive mode`);
+    }
+    await transaction.unsafe(`set transaction read write`);
+    await migrate(db.client, TABLE, { timeoutMs: 10_000 });
   });
-  assertEquals([...await identity()], [...before]);
+  await db.sql.unsafe(`insert into ${TABLE} (key) values ('of the original store')`);
+  await db.sql.begin("read only", async (transaction) => {
+    await migrate({ query: async (text) => ({ rows: await transaction.unsafe(text) }) });
+  });
+  assertEquals(await identity(), before);
+});
+
+Deno.test("migrate leaves the search path and the lock timeout of a transaction as they were", async () => {
+  await using db = await openDatabase();
+  await db.sql.begin(async (transaction) => {
+    await transaction.unsafe("set local search_path = public, pg_temp");
+    await transaction.unsafe("set local lock_timeout = '7s'");
+    await migrate({ query: async (text) => ({ rows: await transaction.unsafe(text) }) });
+    const [row] = await transaction`select current_setting('search_path') as path,
+      current_setting('lock_timeout') as timeout`;
+    assertEquals({ ...row }, { path: "public, pg_temp", timeout: "7s" });
+  });
 });
 
 Deno.test("migrate refuses a schema newer than it knows and leaves it alone", async () => {
   await using db = await openDatabase();
   await migrate(db.client);
-  await db.sql`comment on table stoma_circuit_breakers is '@circuit-breaker/postgres schema 99'`;
-  const before = await describeTable(db.sql, "stoma_circuit_breakers");
+  await db.sql.unsafe(`update ${TABLE}_instances set library = 'schema 99' where id = 'token'`);
+  await db.sql.unsafe(`alter table ${TABLE} drop column opened_at cascade`);
+  const before = await describeSchemaBut(db, "overview");
   const error = await assertRejects(() => migrate(db.client), SchemaError);
-  assertStringIncludes(error.message, "99");
-  assertStringIncludes(error.message, "upgrade this package");
-  assertEquals(await describeTable(db.sql, "stoma_circuit_breakers"), before);
+  assertEquals(
+    error.message,
+    `Cannot migrate: the table "${TABLE}" is of a newer release (schema 99), ` +
+      "this one knows schema 3: upgrade this package",
+  );
+  assertEquals(await describeSchemaBut(db, "overview"), before);
 });
+
+async function describeSchemaBut(db: { values(text: string): Promise<unknown[][]> }, view: string) {
+  return await db.values(`select attrelid::regclass::text, attname::text from pg_attribute
+    where attrelid::regclass::text like '${TABLE}%' and attrelid::regclass::text not like '%${view}'
+      and not attisdropped order by 1, 2`);
+}
 
 Deno.test("migrate refuses a foreign table and leaves it alone", async () => {
   await using db = await openDatabase();
-  await db.sql`create table orders (key text primary key, price numeric)`;
-  const before = await describeTable(db.sql, "orders");
-  await assertRejects(
-    () => migrate(db.client, "orders"),
-    SchemaError,
-    "is not a circuit breaker table",
-  );
-  assertEquals(await describeTable(db.sql, "orders"), before);
-});
-
-Deno.test("migrate keeps a comment that a user wrote on the original table", async () => {
-  await using db = await openDatabase();
-  await db.sql.unsafe(ORIGINAL_TABLE);
-  await db.sql`comment on table stoma_circuit_breakers is 'owned by the edge team'`;
-  await migrate(db.client);
-  await migrate(db.client);
-  const [{ remark }] = await db.sql`
-    select obj_description('stoma_circuit_breakers'::regclass, 'pg_class') as remark` as unknown as [
-    { remark: string },
+  const foreign = [
+    "(key text primary key, price numeric)",
+    "(key text primary key, state text, version bigint, updated_at bigint)",
+    "(id int, state text, failure_count int, success_count int, version int, updated_at int, b int)",
   ];
-  assertEquals(remark, "owned by the edge team\n@circuit-breaker/postgres schema 2");
+  for (const columns of foreign) {
+    await db.sql.unsafe(`create table orders ${columns}`);
+    const error = await assertRejects(() => migrate(db.client, "orders"), SchemaError);
+    assertEquals(
+      error.message,
+      'Cannot migrate: the table "orders" exists and is not a circuit breaker table, use another name',
+    );
+    assertEquals(
+      await db.values("select tablename::text from pg_tables where schemaname = 'public'"),
+      [
+        ["orders"],
+      ],
+    );
+    await db.sql.unsafe("drop table orders");
+  }
 });
 
-Deno.test("migrate is atomic: a migration that fails half-way leaves the original", async () => {
-  await using db = await openDatabase();
-  await db.sql.unsafe(ORIGINAL_TABLE);
-  // The view makes ALTER TYPE fail after the storage options were set.
-  await db.sql`create view dashboard as select failure_count from stoma_circuit_breakers`;
-  const before = await describeTable(db.sql, "stoma_circuit_breakers");
-  const error = await migrate(db.client).then(() => undefined, (reason) => reason);
-  assertEquals(error.sqlState, "0A000");
-  assertEquals(await describeTable(db.sql, "stoma_circuit_breakers"), before);
+Deno.test("migrate works with any comment on the table and keeps what a DBA wrote", async () => {
+  for (const comment of [null, "owned by the edge team", "@circuit-breaker/postgres schema 99"]) {
+    await using db = await openDatabase();
+    await db.sql.unsafe(ORIGINAL_TABLE);
+    const literal = comment === null ? "null" : `'${comment}'`;
+    await db.sql.unsafe(`comment on table ${TABLE} is ${literal}`);
+    await migrate(db.client);
+    await db.sql.unsafe(`comment on table ${TABLE} is ${literal}`);
+    await migrate(db.client);
+    const kept = comment?.startsWith("@") ? null : comment;
+    assertEquals(await db.values(`select obj_description('${TABLE}'::regclass, 'pg_class')`), [
+      [kept],
+    ]);
+  }
 });
 
 Deno.test("migrate names a schema that does not exist", async () => {
@@ -188,71 +177,69 @@ Deno.test("migrate names a schema that does not exist", async () => {
   );
 });
 
-Deno.test("migrate without the right to create reports the server's reason", async () => {
+Deno.test("migrate without the right to create says who may", async () => {
   await using db = await openDatabase();
-  const role = `reader_${crypto.randomUUID().replaceAll("-", "")}`;
-  await db.sql.unsafe(`create role ${role}`);
-  await using limited = await openPostgresJs(db.url, { max: 1 });
-  try {
-    await limited.client.query(`set role ${role}`);
-    const error = await migrate(limited.client).then(() => undefined, (reason) => reason);
-    assertEquals(error.sqlState, "42501");
-    assertEquals(isSchemaError(error), false);
-  } finally {
-    await limited.client.query("reset role");
-    await db.sql.unsafe(`drop role ${role}`);
-  }
+  await using role = await createRole(db.database, (text) => db.sql.unsafe(text));
+  await db.sql.unsafe("revoke create on schema public from public");
+  await using limited = await openPostgresJs(role.url, { max: 1 });
+  const error = await migrate(limited.client).then(() => undefined, (reason) => reason);
+  assertEquals(error.sqlState, "42501");
+  assertEquals(isSchemaError(error), false);
+  assertEquals(
+    error.message,
+    "Cannot migrate: permission denied for schema public: run it as the owner of the table " +
+      `"${TABLE}", or as a role that may create in its schema`,
+  );
+});
+
+Deno.test("migrate needs no right where everything is in place", async () => {
+  await using db = await openDatabase();
+  await using role = await createRole(db.database, (text) => db.sql.unsafe(text));
+  await db.sql.unsafe("create schema ops");
+  await migrate(db.client, "ops.circuits", { grantTo: role.name });
+  await using limited = await openPostgresJs(role.url, { max: 1 });
+  await migrate(limited.client, "ops.circuits");
+  await db.sql.unsafe("drop view ops.circuits_timeline");
+  const error = await migrate(limited.client, "ops.circuits").then(() => undefined, (it) => it);
+  assertEquals(error.sqlState, "42501");
 });
 
 Deno.test("migrate works through every driver", async () => {
+  await using db = await openDatabase();
   for (const prepare of [true, false]) {
-    await using db = await openDatabase();
     await using js = await openPostgresJs(db.url, { prepare });
-    await migrate(js.client, "through.postgres_js".replace("through.", ""));
     await using pg = await openNodePostgres(db.url, { prepare });
-    await migrate(pg.client, "node_postgres");
-    await migrate(pg.raw, "bare_pool");
-    for (const table of ["postgres_js", "node_postgres", "bare_pool"]) {
-      await new PostgresCircuitBreakerStore(db.client, table).recordSuccess("k");
+    for (const [name, client] of Object.entries({ js: js.client, pg: pg.client, bare: pg.raw })) {
+      const table = `${name}_${prepare}`;
+      await migrate(client, table);
+      await migrate(client, table);
+      await assertSchema(db.sql, table);
     }
   }
   await using lite = await openPglite();
-  await migrate(lite.client, "pglite");
-  await migrate(lite.raw, "bare_pglite");
-  for (const table of ["pglite", "bare_pglite"]) {
-    await new PostgresCircuitBreakerStore(lite.client, table).recordSuccess("k");
+  for (const [table, client] of Object.entries({ lite: lite.client, bare: lite.raw })) {
+    await migrate(client, table);
+    await migrate(client, table);
+    const { rows } = await client.query(`select count(*)::int as count from ${table}_overview`);
+    assertEquals(rows, [{ count: 0 }]);
   }
 });
 
-Deno.test("schemaSql is what migrate runs: applied by hand, migrate finds nothing to do", async () => {
-  await using db = await openDatabase();
-  await db.sql.unsafe(schemaSql());
-  const dump = await describeTable(db.sql, "stoma_circuit_breakers");
-  assertEquals(dump, await Deno.readTextFile(golden));
-  await migrate(db.client);
-  assertEquals(await describeTable(db.sql, "stoma_circuit_breakers"), dump);
-});
-
-Deno.test("schemaSql and migrate quote a table name that would break out of any quoting", async () => {
-  await using db = await openDatabase();
-  await db.sql`create table precious (id int)`;
-  const hostile = [
-    `x"; drop table precious; --`,
-    `$migration$; drop table precious; $migration$`,
-    `'; drop table precious; --`,
-    `back\\slash\\' %s %L`,
-    "\u{1f600}",
+Deno.test("migrate takes what its options say and refuses others", async () => {
+  const client = { query: () => Promise.resolve({ rows: [] }) };
+  // deno-lint-ignore no-explicit-any
+  const refused: [any, new () => Error, string][] = [
+    [{ timeoutMs: 0 }, RangeError, '"timeoutMs" must be a positive number'],
+    [{ timeoutMs: "1" }, TypeError, '"timeoutMs" must be a number'],
+    [{ lockTimeoutMs: 0 }, RangeError, '"lockTimeoutMs" must be a whole number from 4'],
+    [{ lockTimeoutMS: 5 }, TypeError, '"lockTimeoutMs" must be spelt exactly so'],
+    [{ grantTo: 5 }, TypeError, '"grantTo" must be a string'],
+    [{ grantTo: "" }, RangeError, '"grantTo" must be the name of a role'],
+    [{ grantTo: "x".repeat(64) }, RangeError, '"grantTo" must be the name of a role'],
+    ["secret", TypeError, '"options" must be a plain object'],
   ];
-  for (const table of hostile) {
-    await migrate(db.client, table);
-    await db.sql.unsafe(schemaSql(table));
-    const store = new PostgresCircuitBreakerStore(db.client, table);
-    assertEquals((await store.recordFailure("k")).failureCount, 1, table);
-    await store.reset("k");
+  for (const [options, type, message] of refused) {
+    const error = await assertRejects(() => migrate(client, "t", options), type);
+    assertStringIncludes(error.message, message);
   }
-  assertEquals((await db.sql`select to_regclass('precious') is not null as here`)[0]!.here, true);
-});
-
-Deno.test("schemaSql of a name PostgreSQL cannot hold is a RangeError", () => {
-  assertThrows(() => schemaSql("x".repeat(64)), RangeError, "63 bytes");
 });

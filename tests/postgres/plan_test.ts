@@ -12,7 +12,7 @@ Deno.test("statements for many circuits keep the index, whatever the table was w
   const texts = new Set<string>();
   const client: PostgresClient = {
     query(text, params) {
-      texts.add(text);
+      if (!text.includes("pg_notify")) texts.add(text);
       return real.query(text, params);
     },
   };
@@ -30,15 +30,16 @@ Deno.test("statements for many circuits keep the index, whatever the table was w
   for (const [number, text] of [...texts].entries()) {
     for (const moment of ["never analyzed", "analyzed"]) {
       if (moment === "analyzed") await reserved`analyze stoma_circuit_breakers`;
-      const types = text.includes("$2") ? "(text, text)" : "(text)";
-      const values = text.includes("$2") ? "('{a}', '{1}')" : "('{a}')";
+      const isClaim = text.includes("$2");
+      const types = isClaim ? "(text, text, text)" : "(text)";
+      const values = isClaim ? "('{a}', '{1}', 'actor')" : "('{a}')";
       await reserved.unsafe(`prepare planned_${number} ${types} as ${text}`);
       const plan = await reserved.unsafe(`explain execute planned_${number} ${values}`);
       await reserved.unsafe(`deallocate planned_${number}`);
       const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
       assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, moment);
       // What a claim found is joined to the table once more, only where something was granted.
-      const held = lines.split("CTE granted")[0]!;
+      const held = lines.split("CTE written")[0]!;
       assertEquals(held.includes("Seq Scan on"), false, `${moment}: ${lines}`);
     }
   }

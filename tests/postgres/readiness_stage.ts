@@ -1,16 +1,30 @@
 /** What the tests of `checkReadiness` share. */
 
 import type postgres from "postgres";
-import type { PostgresClient } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { CircuitBreakerStoreError } from "../../src/errors.ts";
 import { parseTableName } from "../../src/postgres/identifier.ts";
+import { migrate } from "../../src/postgres/migrate.ts";
 import { checkReadiness } from "../../src/postgres/readiness.ts";
+import type { PostgresClient } from "../../src/types.ts";
 import { connect, createDatabase } from "../support/database.ts";
 import { createRole } from "../support/role.ts";
 
-/** What the store needs on its table. */
-export const PRIVILEGES: readonly string[] = ["select", "insert", "update", "delete"];
+/** What the store needs, object by object. */
+export const PRIVILEGES: readonly (readonly [object: string, privileges: readonly string[]])[] = [
+  ["circuits", ["select", "insert", "update", "delete"]],
+  ["circuits_changes", ["select", "insert", "delete"]],
+  ["circuits_instances", ["select", "insert", "update", "delete"]],
+  ["circuits_epoch", ["select", "insert"]],
+  ["sequence circuits_versions", ["usage"]],
+  ["circuits_overview", ["select"]],
+  ["circuits_timeline", ["select"]],
+];
+
+/** An object of {@linkcode PRIVILEGES} with its schema, quoted. */
+export function inOps(object: string): string {
+  return object.replace(/\w+$/, '"ops"."$&"');
+}
 
 /** How the message about missing privileges begins. */
 export const MISSING: string =
@@ -44,7 +58,7 @@ export interface Stage extends AsyncDisposable {
   run(text: string): Promise<unknown>;
   /** What a check by the role ends in. */
   check(table?: string): Promise<string>;
-  /** Grants the role all that the store needs on `ops.circuits`. */
+  /** Grants the role all that the store needs on `ops.circuits`, as a migration does. */
   grantAll(): Promise<void>;
 }
 
@@ -70,8 +84,7 @@ export async function openStage(suffix = "role"): Promise<Stage> {
     run,
     check: (table = "ops.circuits") => check(client, table),
     async grantAll(): Promise<void> {
-      await run(`grant usage on schema ops to ${quoted}`);
-      await run(`grant ${PRIVILEGES.join(", ")} on ops.circuits to ${quoted}`);
+      await migrate(admin, "ops.circuits", { grantTo: role });
     },
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };

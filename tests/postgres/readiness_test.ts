@@ -1,9 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
+import { migrate } from "../../src/postgres/migrate.ts";
 import { openNodePostgres, openPostgresJs } from "../support/clients.ts";
 import { connect } from "../support/database.ts";
-import { check, MISSING, openStage, PRIVILEGES } from "./readiness_stage.ts";
+import { check, inOps, MISSING, openStage, PRIVILEGES } from "./readiness_stage.ts";
 
 const READ_ONLY =
   "StoreUnavailableError 25006: Cannot check: the client takes no writes, because " +
@@ -18,12 +18,11 @@ Deno.test("checkReadiness passes with exactly the grants that its messages name,
     await stage.run(grants[0]!);
     messages.push(message);
   }
-  const table = `on "ops"."circuits" to ${stage.quoted}`;
-  assertEquals(messages, [
-    `${MISSING}grant usage on schema "ops" to ${stage.quoted}; ` +
-    `grant select, insert, update, delete ${table}`,
-    `${MISSING}grant select, insert, update, delete ${table}`,
-  ]);
+  const grants = PRIVILEGES.map(([object, privileges]) =>
+    `grant ${privileges.join(", ")} on ${inOps(object)} to ${stage.quoted}`
+  );
+  const all = [`grant usage on schema "ops" to ${stage.quoted}`, ...grants];
+  assertEquals(messages, all.map((_, i) => MISSING + all.slice(i).join("; ")));
 
   await using nodePostgres = await openNodePostgres(stage.url);
   await using unprepared = await openPostgresJs(stage.url, { prepare: false });
@@ -31,21 +30,19 @@ Deno.test("checkReadiness passes with exactly the grants that its messages name,
     assertEquals(await check(client, "ops.circuits"), "ready");
     assertEquals(await check(client, "ops.none"), await stage.check("ops.none"));
   }
-  await using store = new PostgresCircuitBreakerStore(stage.client, "ops.circuits");
-  assertEquals((await store.recordFailure("api")).failureCount, 1);
 });
 
 Deno.test("checkReadiness names the privileges that are missing, and only those", async () => {
   await using stage = await openStage();
   await migrate(stage.admin, "ops.circuits");
   await stage.grantAll();
-  for (const privilege of PRIVILEGES) {
-    await stage.run(`revoke ${privilege} on ops.circuits from ${stage.quoted}`);
-    assertEquals(
-      await stage.check(),
-      `${MISSING}grant ${privilege} on "ops"."circuits" to ${stage.quoted}`,
-    );
-    await stage.run(`grant ${privilege} on ops.circuits to ${stage.quoted}`);
+  for (const [object, privileges] of PRIVILEGES) {
+    for (const privilege of privileges) {
+      await stage.run(`revoke ${privilege} on ${inOps(object)} from ${stage.quoted}`);
+      const grant = `grant ${privilege} on ${inOps(object)} to ${stage.quoted}`;
+      assertEquals(await stage.check(), MISSING + grant);
+      await stage.run(grant);
+    }
   }
   await stage.run(`revoke insert, delete on ops.circuits from ${stage.quoted}`);
   assertEquals(
@@ -61,7 +58,8 @@ Deno.test("checkReadiness counts privileges that a role has through others", asy
   await using stage = await openStage();
   await migrate(stage.admin, "ops.circuits");
   await stage.run("grant usage on schema ops to public");
-  await stage.run("grant select on ops.circuits to public");
+  await stage.run("grant select on all tables in schema ops to public");
+  await stage.run("grant usage on all sequences in schema ops to public");
   await stage.run(`grant pg_write_all_data to ${stage.quoted}`);
   assertEquals(await stage.check(), "ready");
   await stage.run(`revoke pg_write_all_data from ${stage.quoted}`);
@@ -132,23 +130,31 @@ Deno.test("checkReadiness distinguishes foreign, outdated and newer tables by th
     success_count integer not null, last_failure_time bigint not null,
     last_state_change bigint not null
   )`);
-  assertMatch(await stage.check(), /\(it lacks version, probe_count, .*forced_until.*\), run/);
+  assertMatch(
+    await stage.check(),
+    /\(it lacks failure_count as bigint, success_count as bigint, version, .*forced_until.*, changes, instances, epoch, versions, overview, timeline\), run/,
+  );
   await migrate(stage.admin, "ops.circuits");
   await stage.grantAll();
   assertEquals(await stage.check(), "ready");
 
-  // The remark says that all is well, or says nothing: the columns decide.
-  await stage.run("alter table ops.circuits drop column forced_until, drop column version cascade");
-  assertEquals(await stage.check(), outdated("version, forced_until"));
-  await stage.run("alter table ops.circuits add version bigint, add forced_until bigint");
-  await stage.run("comment on table ops.circuits is 'breakers of the shop'");
-  assertEquals(await stage.check(), "ready");
+  await stage.run("alter table ops.circuits drop column forced_until cascade");
+  await stage.run("alter table ops.circuits alter column probe_count type bigint");
+  assertEquals(
+    await stage.check(),
+    outdated("probe_count as integer, forced_until, overview"),
+  );
+  await migrate(stage.admin, "ops.circuits");
+  await stage.grantAll();
 
+  // No comment on the table means anything.
   await stage.run("comment on table ops.circuits is 'shop: @circuit-breaker/postgres schema 99'");
+  assertEquals(await stage.check(), "ready");
+  await stage.run("update ops.circuits_instances set library = 'schema 99' where id = 'token'");
   assertEquals(
     await stage.check(),
     'SchemaError: Cannot check: the table "ops"."circuits" is of a newer release (schema 99), ' +
-      "this one knows schema 2: upgrade this package",
+      "this one knows schema 3: upgrade this package",
   );
 });
 

@@ -7,7 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { migrate } from "../../mod.ts";
+import { migrate } from "../../src/postgres/migrate.ts";
 import type { CircuitRules } from "../../src/options/store_options.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { createDatabase } from "../support/database.ts";

@@ -2,6 +2,8 @@ import {
   effectiveState,
   effectiveStateSql,
   forcedAt,
+  hasForce,
+  hasForceSql,
   isForcedSql,
 } from "../../src/rules/forcing.ts";
 import { testBothForms } from "./both_forms.ts";
@@ -11,6 +13,11 @@ testBothForms("forcing", async (bothForms) => {
   await bothForms({ forcedAt, isForcedSql }, anyRules, () => ({
     sql: isForcedSql("c", "call.now"),
     typescript: ({ forced }, { now }) => forcedAt(forced, now) !== undefined,
+  }));
+
+  await bothForms({ hasForce, hasForceSql }, anyRules, () => ({
+    sql: hasForceSql("c"),
+    typescript: (circuit) => hasForce(circuit),
   }));
 
   await bothForms({ effectiveState, effectiveStateSql }, anyRules, () => ({

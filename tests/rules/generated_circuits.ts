@@ -17,6 +17,9 @@ export interface Row {
   success_count: bigint;
   last_state_change: number;
   version: number;
+  zeroed_version: number;
+  opened_at: number;
+  logged_state: CircuitState;
   probe_count: number;
   probe_expires_at: number;
   recent_failures: number[];
@@ -44,7 +47,7 @@ export interface Case {
 }
 
 /** What the TypeScript forms read of a row. */
-export type ReadCircuit = Circuit & Counted;
+export type ReadCircuit = Circuit & Counted & { loggedState: CircuitState };
 
 const MAX_MILLISECONDS = 9e12;
 const MAX_THRESHOLD = 10_000;
@@ -196,6 +199,9 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   forcedUntil: fc.option(moment),
   to: fc.constantFrom(...CIRCUIT_STATES),
   added,
+  zeroedStep: fc.constantFrom(0, 0, -1, 1, 2, -2),
+  openedAt: moment,
+  loggedState: fc.constantFrom(...CIRCUIT_STATES),
   versionStep: fc.constantFrom(0, 0, -1, 1, 2, -2),
   isSameSince: fc.boolean(),
   otherSince: moment,
@@ -207,6 +213,9 @@ const draft: fc.Arbitrary<Draft> = fc.record({
     success_count: drafted.successes(rules),
     last_state_change: drafted.lastStateChange(rules, now),
     version: drafted.version,
+    zeroed_version: Math.max(0, drafted.version + drafted.zeroedStep),
+    opened_at: Math.max(0, drafted.openedAt(rules, now)),
+    logged_state: drafted.loggedState,
     probe_count: drafted.probeCount(rules),
     probe_expires_at: drafted.probeExpiresAt(rules, now),
     recent_failures: drafted.recentFailures(rules, now),
@@ -246,6 +255,9 @@ export function readRow(row: Row, now: number): ReadCircuit {
     lastFailureTime: 0,
     lastStateChange: row.last_state_change,
     version: row.version,
+    zeroedVersion: row.zeroed_version,
+    openedAt: row.opened_at,
+    loggedState: row.logged_state,
     probeCount: row.probe_count,
     probeExpiresAt: row.probe_expires_at,
     forced: row.forced_state === null ? undefined : {
@@ -253,6 +265,7 @@ export function readRow(row: Row, now: number): ReadCircuit {
       at: row.forced_at!,
       until: row.forced_until ?? undefined,
       reason: undefined,
+      by: undefined,
     },
     readAt: now,
     recentFailures: row.recent_failures,

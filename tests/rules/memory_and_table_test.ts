@@ -16,6 +16,7 @@ import {
   PostgresCircuitBreakerStore,
 } from "../../mod.ts";
 import type { ConformanceStore } from "../conformance/session.ts";
+import { compareKeys } from "../../src/key.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { createDatabase } from "../support/database.ts";
 import { type Call, histories, type History } from "./generated_histories.ts";
@@ -30,9 +31,10 @@ Deno.test("the same calls answer the same from memory and from the table", async
   const met = { probes: 0, results: 0, forced: 0, pruned: 0 };
 
   async function live({ options, steps }: History): Promise<void> {
-    await driver.client.query("delete from stoma_circuit_breakers");
+    await driver.client.query("truncate stoma_circuit_breakers, stoma_circuit_breakers_changes");
+    await driver.client.query("alter sequence stoma_circuit_breakers_versions restart");
     const clock = { at: 1_000_000 };
-    const all = { ...options, now: () => clock.at };
+    const all = { ...options, instanceId: "instance", now: () => clock.at };
     await using memory = new InMemoryCircuitBreakerStore(all);
     await using table = new PostgresCircuitBreakerStore(driver.client, undefined, all);
     const probed = new Set<unknown>();
@@ -44,7 +46,8 @@ Deno.test("the same calls answer the same from memory and from the table", async
       assertEquals(answers, expected, `step ${place + 1} at ${clock.at}: ${methods}`);
       calls.forEach((call, place) => note(call, answers[place], probed));
     }
-    assertEquals(await table.list(), await memory.list(), "what is listed at the end");
+    assertEquals(await listOf(table), await listOf(memory), "what is listed at the end");
+    assertEquals(await historyOf(table), await historyOf(memory), "the history at the end");
   }
 
   /** Counts what some history has to reach. */
@@ -67,6 +70,25 @@ Deno.test("the same calls answer the same from memory and from the table", async
   for (const [what, times] of Object.entries(met)) assert(times > 0, `no history had ${what}`);
 });
 
+/** Which of several circuits changes first in one statement, and so gets the lower version, is left open. */
+async function listOf(store: ConformanceStore): Promise<unknown[]> {
+  return withoutVersions(await store.list());
+}
+
+/** All changes, by circuit. Cursors and roles are a store's own. */
+async function historyOf(store: ConformanceStore): Promise<unknown[]> {
+  const changes = await store.history({ limit: 10_000, rounds: true });
+  const byKey = changes.toSorted((a, b) => compareKeys(a.key, b.key) || a.version - b.version);
+  return withoutVersions(byKey.map(({ cursor: _, role: __, ...rest }) => rest));
+}
+
+function withoutVersions(rows: readonly { version: number }[]): unknown[] {
+  return rows.map(({ version: _, ...rest }) => rest);
+}
+
 function run(store: ConformanceStore, { method, args }: Call): Promise<unknown> {
-  return (store[method] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
+  const answer = (store[method] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
+  return method === "list"
+    ? answer.then((rows) => withoutVersions(rows as CircuitListing[]))
+    : answer;
 }

@@ -5,7 +5,12 @@ import {
   isZeroedSql,
   judgeMove,
   judgeMoveSql,
+  moveCause,
+  moveCauseSql,
+  openedAtAfter,
+  openedAtAfterSql,
 } from "../../src/rules/moving.ts";
+import { storedStateSql } from "../../src/rules/state.ts";
 import { testBothForms } from "./both_forms.ts";
 import { anyRules } from "./generated_circuits.ts";
 
@@ -24,6 +29,17 @@ testBothForms("moving", async (bothForms) => {
   await bothForms({ judgeMove, judgeMoveSql }, anyRules, (rules) => ({
     sql: { ...judgeMoveSql("c", "call.to", "call.now", rules) },
     typescript: (circuit, { to, now }) => judgeMove(circuit, to, now, rules),
+  }));
+
+  await bothForms({ moveCause, moveCauseSql }, anyRules, () => ({
+    sql: moveCauseSql(storedStateSql("c"), "call.to"),
+    typescript: ({ state }, { to }) => moveCause(state, to),
+  }));
+
+  await bothForms({ openedAtAfter, openedAtAfterSql }, anyRules, () => ({
+    sql: openedAtAfterSql("c", "call.to", "call.now"),
+    readSql: Number,
+    typescript: (circuit, { to, now }) => openedAtAfter(circuit, to, now),
   }));
 
   await bothForms({ isCurrentRound, isCurrentRoundSql }, anyRules, () => ({

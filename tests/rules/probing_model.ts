@@ -44,6 +44,16 @@ export class Model {
     this.#rules = rules;
   }
 
+  /**
+   * A call looks at the row. A forced state that has ended by its time goes away then, where the circuit's
+   * own state is another one.
+   */
+  notice(now: number): void {
+    const { row } = this;
+    const force = row?.force;
+    if (force && now >= force.until && force.state !== row.state) delete row.force;
+  }
+
   /** The state that all instances should see. */
   snapshot(now: number): CircuitBreakerSnapshot {
     const { row } = this;
@@ -76,6 +86,7 @@ export class Model {
   /** An instance's request became a probe. */
   admit(instance: number, now: number): void {
     const row = this.row!;
+    this.#dropEnded(now);
     if (this.#isDue(row, now)) this.#move(row, "half-open", now);
     else row.probes++;
     row.leaseEnd = now + this.#rules.probeTimeoutMs;
@@ -112,7 +123,7 @@ export class Model {
     const row = this.#kept();
     if (this.#force(now) || to === "open" && row.state !== "closed") return;
     if (row.state === to) {
-      if (to === "closed") this.#forget(row);
+      if (to === "closed") this.#forget(row, now);
       return;
     }
     this.#move(row, to, now);
@@ -156,6 +167,11 @@ export class Model {
     return force && now < force.until ? force : undefined;
   }
 
+  /** A forced state that has ended by its time goes away with the next change. */
+  #dropEnded(now: number): void {
+    if (this.row?.force && !this.#force(now)) delete this.row.force;
+  }
+
   #isDue(row: ModelRow, now: number): boolean {
     const { resetTimeoutMs } = this.#rules;
     const ahead = row.lastChange - now;
@@ -189,18 +205,20 @@ export class Model {
   }
 
   #move(row: ModelRow, to: CircuitState, now: number): void {
+    this.#dropEnded(now);
     row.state = to;
     row.version++;
     row.lastChange = now;
     if (to !== "open") row.successes = 0;
-    if (to === "closed") this.#forget(row);
+    if (to === "closed") this.#forget(row, now);
     row.probes = to === "half-open" ? 1 : 0;
     row.leaseEnd = 0;
     this.#round = {};
   }
 
   /** Closing zeroes both counters, also of a circuit that is closed already. */
-  #forget(row: ModelRow): void {
+  #forget(row: ModelRow, now: number): void {
+    if (row.failures + row.successes + row.recent.length > 0) this.#dropEnded(now);
     row.successes = 0;
     row.failures = 0;
     row.recent = [];

@@ -76,6 +76,7 @@ export class Run {
   /** Requests to several instances, those of an instance at the same time. */
   async #ask(requests: number): Promise<Step> {
     const { model } = this;
+    model.notice(this.#now);
     const vacancies = model.vacancies(this.#now);
     const instances = Array.from({ length: requests }, () => this.#randomInstance()).toSorted();
     const ask = (instance: number) => this.#stores[instance]!.getState(this.#key);
@@ -116,6 +117,7 @@ export class Run {
 
   async #peek(): Promise<Step> {
     const store = this.#stores[this.#randomInstance()]!;
+    this.model.notice(this.#now);
     const expected = this.model.snapshot(this.#now);
     assertEquals(await store.peek(this.#key), expected);
     assertEquals(await store.peek([this.#key]), [expected]);
@@ -153,14 +155,15 @@ export class Run {
     if (!success) await this.#recordFailure(instance);
     await this.#transition(instance, success ? "closed" : "open");
     // A result that its instance no longer remembers is a move by hand.
-    return { name: "report", edges: [...RESULT, "open>closed"], admitted: 0, writes: true };
+    const edges = [...RESULT, "open>closed"];
+    return { name: "report", edges, admitted: 0, writes: true, zeroes: true };
   }
 
   async #move(): Promise<Step> {
     const to = this.#one(["closed", "open", "half-open"] as const);
     const edges = [...RESULT, "open>closed", "open>half-open", "closed>half-open"];
     await this.#transition(this.#randomInstance(), to);
-    return { name: `move to ${to}`, edges, admitted: 0, writes: true };
+    return { name: `move to ${to}`, edges, admitted: 0, writes: true, zeroes: true };
   }
 
   async #force(): Promise<Step> {
@@ -187,7 +190,7 @@ export class Run {
     this.#note("reset");
     this.model.reset();
     await this.#stores[this.#randomInstance()]!.reset(this.#key);
-    return { name: "reset", edges: [], admitted: 0, writes: true, deletes: true };
+    return { name: "reset", edges: [], admitted: 0, writes: true, blanks: true };
   }
 
   async #recordFailure(instance: number): Promise<void> {
@@ -199,6 +202,7 @@ export class Run {
 
   async #transition(instance: number, to: CircuitBreakerSnapshot["state"]): Promise<void> {
     this.#note(`transition ${instance} ${to}`);
+    this.model.notice(this.#now);
     this.model.transition(instance, to, this.#now);
     const snapshot = await this.#stores[instance]!.transition(this.#key, to);
     assertEquals(snapshot, this.model.snapshot(this.#now));

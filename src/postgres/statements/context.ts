@@ -32,13 +32,26 @@ export class StatementContext {
       : "";
     this.now = isCallersClock
       ? "$1::text::bigint"
-      : "floor(date_part('epoch', clock_timestamp()) * 1000)::bigint";
+      : "floor(date_part('epoch', clock_timestamp()) * 1000::double precision)::bigint";
     this.#firstParameter = isCallersClock ? 2 : 1;
   }
 
   /** The statement's own parameters in their order, beginning with 0: text, to be cast. */
   param(index: number): string {
     return `$${this.#firstParameter + index}::text`;
+  }
+
+  /**
+   * The calls of a statement: rows of the columns that `types` names, from parameters that are arrays,
+   * the first of which has the number `first`. The planner does not see how many there are, so that it
+   * plans once for all numbers.
+   */
+  calls(types: Readonly<Record<string, string>>, first = 0): string {
+    const names = Object.keys(types);
+    const arrays = names.map((name, i) => `${this.param(first + i)}::${types[name]}[] as ${name}`);
+    const columns = names.map((name) => `pg_catalog.unnest(given.${name})`);
+    return `select call.* from (select ${arrays.join(", ")} offset 0) as given,
+    rows from (${columns.join(", ")}) as call (${names.join(", ")})`;
   }
 
   /** The time of a statement for many circuits, whose rows need not look at the clock one by one. */

@@ -1,59 +1,86 @@
 /** What an operator does to a circuit: forces a state, releases it, resets the circuit. */
 
-import type { Circuit } from "../../circuit.ts";
-import type { Force } from "../../options/force.ts";
-import { isForcedSql } from "../../rules/forcing.ts";
-import { packCircuit, toCircuits } from "../codec.ts";
+import type { Act, Force } from "../../options/force.ts";
+import { hasForceSql, isForcedSql } from "../../rules/forcing.ts";
+import { type ChangedCircuit, changeSql, toChangedCircuits } from "./change.ts";
 import type { Statement, StatementContext } from "./context.ts";
-import { timeOf } from "./read.ts";
+import { isBlankSql, timeOf } from "./read.ts";
 
 /**
- * Forces a state on a circuit, or releases it. A step of the version fences the probes under way.
- * Releasing a circuit without a row makes none and returns none.
+ * Forces a state on a circuit, or releases it. The new version fences the probes under way. Returns the
+ * circuit, unless it has no row.
  */
 export function forceStatement(
   context: StatementContext,
-): Statement<[key: string, force: Force | undefined], Circuit[]> {
-  const { now } = context;
-  const key = context.param(0);
+): Statement<[key: string, force: Force, actor: string], ChangedCircuit[]> {
   const state = context.param(1);
-  const until = `${now} + ${context.param(2)}::bigint`;
   const reason = context.param(3);
-  const changes = `(${isForcedSql("c", "excluded.updated_at")} or ${state} is not null)`;
+  const actor = context.param(4);
   return {
     action: "force circuit",
-    text: `insert into ${context.table.quoted} as c
-  (key, forced_state, forced_at, forced_until, forced_reason, version, updated_at, changes)
-select ${key}, ${state}, ${now}, ${until}, ${reason}, 1, ${now},
-  array[1, ${now}, case ${state} when 'open' then 1 else 0 end]
-where ${state} is not null
-  or exists (select from ${context.table.quoted} as found where found.key = ${key})
-on conflict (key) do update set
-  forced_state = excluded.forced_state,
-  forced_at = case when ${state} is null then null else ${now} end,
-  forced_until = ${until},
-  forced_reason = excluded.forced_reason,
-  version = c.version + case when ${changes} then 1 else 0 end,
-  updated_at = case when ${changes} then ${now} else c.updated_at end
-returning ${packCircuit(context)}`,
-    encode: (key, force) => [
+    text: changeSql(context, {
+      calls: `select ${context.param(0)} as key`,
+      changes: `(${state} is not null or ${isForcedSql("c", "c.now")})`,
+      // What has ended by its time goes away too: the clock can be set back.
+      writes: `(${state} is null and ${hasForceSql("c")})`,
+      state: "c.state",
+      zeroesLike: "''",
+      forced: {
+        state,
+        at: `case when ${state} is null then null else c.now end`,
+        until: `c.now + ${context.param(2)}::bigint`,
+        reason: `case when ${state} is null then null else ${reason} end`,
+        by: `case when ${state} is null then null else ${actor} end`,
+      },
+      cause: `case when ${state} is null then 'release' else 'force' end`,
+      actor,
+      reason,
+      set: {},
+    }),
+    encode: (key, force, actor) => [
       key,
-      force?.state ?? null,
-      force?.forMs === undefined ? null : `${force.forMs}`,
-      force?.reason ?? null,
+      force.state ?? null,
+      force.forMs === undefined ? null : `${force.forMs}`,
+      force.reason ?? null,
+      force.actor ?? actor,
     ],
-    decode: (rows, key) => toCircuits(rows, key),
+    decode: toChangedCircuits,
     timeOf,
   };
 }
 
-/** Deletes a circuit. */
-export function resetStatement(context: StatementContext): Statement<[key: string], void> {
+/**
+ * Forgets a circuit: it blanks its row, and keeps it for the sake of its version. A blank row stays as it
+ * is. Returns the circuit, unless it has no row.
+ */
+export function resetStatement(
+  context: StatementContext,
+): Statement<[key: string, act: Act, actor: string], ChangedCircuit[]> {
+  const zero = (column: string) =>
+    `case when c.new_version is not null then 0 else c.${column} end`;
   return {
     action: "reset circuit",
-    hasNoClock: true,
-    text: `delete from ${context.table.quoted} where key = $1::text`,
-    encode: (key) => [key],
-    decode: () => {},
+    text: changeSql(context, {
+      calls: `select ${context.param(0)} as key`,
+      changes: `not ${isBlankSql("c")}`,
+      state: "'closed'",
+      zeroesLike: "'closed'",
+      forced: { state: "null", at: "null", until: "null", reason: "null", by: "null" },
+      cause: `case when c.seen_state <> 'closed' or ${
+        isForcedSql("c", "c.now")
+      } then 'reset' else 'zeroed' end`,
+      actor: context.param(1),
+      reason: context.param(2),
+      set: {
+        last_failure_time: zero("last_failure_time"),
+        last_state_change: zero("last_state_change"),
+        opened_at: zero("opened_at"),
+        probe_count: zero("probe_count"),
+        probe_expires_at: zero("probe_expires_at"),
+      },
+    }),
+    encode: (key, act, actor) => [key, act.actor ?? actor, act.reason ?? null],
+    decode: toChangedCircuits,
+    timeOf,
   };
 }

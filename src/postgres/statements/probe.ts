@@ -1,15 +1,16 @@
 /** Claims of probes, and their results. Each locks its rows, judges them and writes them in one step. */
 
-import type { Circuit, Round } from "../../circuit.ts";
+import type { Round } from "../../circuit.ts";
 import type { ProbingRules } from "../../options/store_options.ts";
 import { isForcedSql } from "../../rules/forcing.ts";
-import { isCurrentRoundSql, isZeroedSql } from "../../rules/moving.ts";
+import { isCurrentRoundSql, moveCauseSql, openedAtAfterSql } from "../../rules/moving.ts";
 import { isRoundDueSql, vacantProbesSql } from "../../rules/probing.ts";
+import { storedStateSql } from "../../rules/state.ts";
 import { isTripDueSql } from "../../rules/tripping.ts";
 import type { CircuitState } from "../../types.ts";
-import { packCircuit, packKeyedCircuit, toCircuits } from "../codec.ts";
 import { textArray } from "../text_array.ts";
-import { BY_INDEX, type Statement, type StatementContext } from "./context.ts";
+import { type ChangedCircuit, changeSql, toChangedCircuits } from "./change.ts";
+import type { Statement, StatementContext } from "./context.ts";
 import { timeOf } from "./read.ts";
 
 /** How many probes of one circuit are wanted. */
@@ -19,7 +20,7 @@ export interface ClaimRequest {
 }
 
 /** A circuit after a claim, and how many probes were admitted. */
-export interface ClaimedCircuit extends Circuit {
+export interface ClaimedCircuit extends ChangedCircuit {
   granted: number;
 }
 
@@ -27,102 +28,106 @@ export interface ClaimedCircuit extends Circuit {
 export function claimStatement(
   context: StatementContext,
   probing: ProbingRules,
-): Statement<[requests: readonly ClaimRequest[]], ClaimedCircuit[]> {
-  const { table } = context;
+): Statement<[requests: readonly ClaimRequest[], actor: string], ClaimedCircuit[]> {
   return {
     action: "claim probe",
-    text: `with held as (
-  select c.*, call.wanted
-  from unnest(${context.param(0)}::text[], ${context.param(1)}::int[]) as call (key, wanted)
-  join ${table.quoted} as c on c.key = call.key and ${BY_INDEX}
-  order by c.key collate "C"
-  for update of c
-), clocked as materialized (
-  -- After the locks were got: a wait for them must not make the time old.
-  select *, ${context.now} as now from held
-), judged as (
-  select *, not ${isForcedSql("clocked", "now")} as is_free, ${
-      isRoundDueSql("clocked", "now", probing)
-    } as is_due
-  from clocked
-), granted as (
-  select *, case when is_free then least(wanted, ${
-      vacantProbesSql("judged", "is_due", probing)
-    }) else 0 end as granted
-  from judged
-), claimed as (
-  update ${table.quoted} as c set
-    state = 'half-open',
-    success_count = case when is_due and ${
-      isZeroedSql("successes", "'half-open'")
-    } then 0 else c.success_count end,
-    last_state_change = case when is_due then now else c.last_state_change end,
-    version = c.version + case when is_due then 1 else 0 end,
-    probe_count = case when is_due then granted else c.probe_count + granted end,
-    probe_expires_at = now + ${probing.probeTimeoutMs},
-    updated_at = now
-  from granted where c.key = granted.key and granted > 0
-  returning c.*, now, granted
-)
-select ${packKeyedCircuit(context, "now")}, granted::int from claimed as c
-union all
-select ${packKeyedCircuit(context, "now")}, granted::int from granted as c where granted = 0`,
-    encode: (requests) => [
+    text: changeSql(context, {
+      calls: context.calls({ key: "text", wanted: "int" }),
+      given: ["wanted"],
+      judged: [
+        ["is_due", isRoundDueSql("c", "c.now", probing)],
+        [
+          "granted",
+          `case when ${isForcedSql("c", "c.now")} then 0 else least(c.wanted, ${
+            vacantProbesSql("c", "c.is_due", probing)
+          }) end`,
+        ],
+      ],
+      changes: "(c.granted > 0 and c.is_due)",
+      writes: "c.granted > 0",
+      state: "'half-open'",
+      zeroesLike: "'half-open'",
+      cause: "case when c.state = 'half-open' then 'round' else 'probe' end",
+      actor: context.param(2),
+      reason: "null::text",
+      set: {
+        last_state_change: ifBegun("last_state_change", "c.now"),
+        opened_at: ifBegun("opened_at", openedAtAfterSql("c", "'half-open'", "c.now")),
+        probe_count: ifBegun("probe_count", "c.granted", "c.probe_count + c.granted"),
+        probe_expires_at:
+          `case when c.granted > 0 then c.now + ${probing.probeTimeoutMs} else c.probe_expires_at end`,
+      },
+      returned: { granted: "c.granted" },
+    }),
+    encode: (requests, actor) => [
       textArray(requests.map(({ key }) => key)),
       textArray(requests.map(({ wanted }) => wanted)),
+      actor,
     ],
     decode: (rows) =>
-      rows.map((row) => ({ ...toCircuits([row])[0]!, granted: Number(row.granted) })),
+      toChangedCircuits(rows).map((circuit, i) => ({
+        ...circuit,
+        granted: Number(rows[i]!.granted),
+      })),
+    timeOf,
   };
+}
+
+/** A column that a new round sets. The row is also written for more probes of a round. */
+function ifBegun(column: string, value: string, otherwise = `c.${column}`): string {
+  return `case when c.new_version is not null then ${value} else ${otherwise} end`;
 }
 
 /**
  * Moves a circuit by the result of a probe. It applies only while the row is in the round that was
- * claimed. The version alone is not enough: `reset` deletes the row, and a later row can reach the
- * same version at another time. One late result applies: that of a closed circuit which is due to
- * open.
+ * claimed. One late result applies: that of a closed circuit which is due to open.
  */
 export function settleStatement(
   context: StatementContext,
-): Statement<[key: string, to: CircuitState, round: Round], Circuit[]> {
-  const { table, rules, now } = context;
+): Statement<
+  [key: string, to: CircuitState, round: Round, actor: string],
+  ChangedCircuit[]
+> {
+  const { rules } = context;
   const to = context.param(1);
   const round = isCurrentRoundSql(
     "c",
     `${context.param(2)}::bigint`,
     `${context.param(3)}::bigint`,
   );
-  const zeroesFailures = isZeroedSql("failures", to);
+  const ifMoved = (column: string, value: string) =>
+    `case when c.moves then ${value} else c.${column} end`;
   return {
     action: "settle probe",
-    text: `with held as (
-  select * from ${table.quoted} where key = ${context.param(0)} for update
-), clocked as materialized (
-  select *, ${now} as now from held
-), judged as (
-  select *, not ${isForcedSql("c", "now")} and (
-    ${round} or ${to} = 'open' and ${isTripDueSql("c", "now", rules)}
-  ) as moves
-  from clocked as c
-), moved as (
-  update ${table.quoted} as c set
-    state = ${to},
-    failure_count = case when ${zeroesFailures} then 0 else c.failure_count end,
-    recent_failures = case when ${zeroesFailures} then '{}' else c.recent_failures end,
-    success_count = case when ${isZeroedSql("successes", to)} then 0 else c.success_count end,
-    last_state_change = now,
-    version = c.version + 1,
-    probe_count = 0,
-    probe_expires_at = 0,
-    updated_at = now
-  from judged where c.key = judged.key and moves
-  returning c.*, now
-)
-select ${packCircuit(context, "now")} from moved as c
-union all
-select ${packCircuit(context, "now")} from judged as c where not moves`,
-    encode: (key, to, round) => [key, to, `${round.version}`, `${round.lastStateChange}`],
-    decode: (rows, key) => toCircuits(rows, key),
+    text: changeSql(context, {
+      calls: `select ${context.param(0)} as key`,
+      judged: [[
+        "moves",
+        `(not ${isForcedSql("c", "c.now")} and (${round} or ${to} = 'open' and ${
+          isTripDueSql("c", "c.now", rules)
+        }))`,
+      ]],
+      changes: "c.moves",
+      state: to,
+      zeroesLike: to,
+      cause: moveCauseSql(storedStateSql("c"), to),
+      actor: context.param(4),
+      reason: "null::text",
+      set: {
+        last_state_change: ifMoved("last_state_change", "c.now"),
+        opened_at: ifMoved("opened_at", openedAtAfterSql("c", to, "c.now")),
+        probe_count: ifMoved("probe_count", "0"),
+        probe_expires_at: ifMoved("probe_expires_at", "0"),
+      },
+    }),
+    encode: (key, to, round, actor) => [
+      key,
+      to,
+      `${round.version}`,
+      `${round.lastStateChange}`,
+      actor,
+    ],
+    decode: toChangedCircuits,
     timeOf,
   };
 }

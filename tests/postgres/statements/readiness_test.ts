@@ -1,10 +1,25 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import postgres from "postgres";
 import { migrate, type PostgresClient } from "../../../mod.ts";
+import { type CompanionNames, parseTableName } from "../../../src/postgres/identifier.ts";
 import { READINESS_STATEMENT } from "../../../src/postgres/statements/readiness.ts";
 import { openPglite } from "../../support/clients.ts";
 import { connect, createDatabase } from "../../support/database.ts";
 import { check, MISSING, openStage } from "../readiness_stage.ts";
+
+/** What a role that has nothing yet lacks on all parts. `place` names the table, with a suffix. */
+function grantsOn(place: (suffix: string) => string, role: string): string {
+  const lacking: [what: string, suffix: string][] = [
+    ["select, insert, update, delete on ", ""],
+    ["select, insert, delete on ", "_changes"],
+    ["select, insert, update, delete on ", "_instances"],
+    ["select, insert on ", "_epoch"],
+    ["usage on sequence ", "_versions"],
+    ["select on ", "_overview"],
+    ["select on ", "_timeline"],
+  ];
+  return lacking.map(([what, suffix]) => `grant ${what}${place(suffix)} to ${role}`).join("; ");
+}
 
 Deno.test("checkReadiness follows the search path for a name without a schema", async () => {
   await using stage = await openStage();
@@ -17,7 +32,7 @@ Deno.test("checkReadiness follows the search path for a name without a schema", 
   // Each way in which the path can name the schema, which the server passes over without usage.
   const usage = MISSING +
     `grant usage on schema "ops" to ${stage.quoted}; ` +
-    `grant select, insert, update, delete on "ops"."circuits" to ${stage.quoted}`;
+    grantsOn((suffix) => `"ops"."circuits${suffix}"`, stage.quoted);
   for (const path of ["ops", "OPS", '"ops"', ' public ,"a,""b" , ops']) {
     await stage.client.query("select set_config('search_path', $1::text, false)", [path]);
     assertEquals(await check(), usage, path);
@@ -45,8 +60,7 @@ Deno.test("checkReadiness follows the search path for a name without a schema", 
   await migrate(stage.admin, "public.circuits");
   assertEquals(
     await check(),
-    MISSING +
-      `grant select, insert, update, delete on "public"."circuits" to ${stage.quoted}`,
+    MISSING + grantsOn((suffix) => `"public"."circuits${suffix}"`, stage.quoted),
   );
 });
 
@@ -111,15 +125,23 @@ Deno.test("checkReadiness works for names that need quotes, and shows none but p
     );
     await migrate(stage.admin, table);
     const grants = `grant usage on schema ${shown(name)} to ${role}; ` +
-      `grant select, insert, update, delete on ${place} to ${role}`;
+      grantsOn((suffix) => `${shown(name)}.${shown(nameOf(quote(name), suffix))}`, role);
     assertEquals(await stage.check(table), MISSING + grants);
     await stage.client.query("select set_config('search_path', $1::text, false)", [quote(name)]);
     if (name !== "$user") assertEquals(await stage.check(quote(name)), MISSING + grants);
     await stage.run(`grant usage on schema ${quote(name)} to ${stage.quoted}`);
-    await stage.run(`grant select, insert, update, delete on ${table} to ${stage.quoted}`);
+    await stage.run(`grant all on all tables in schema ${quote(name)} to ${stage.quoted}`);
+    await stage.run(`grant all on all sequences in schema ${quote(name)} to ${stage.quoted}`);
     assertEquals(await stage.check(table), "ready");
   }
 });
+
+/** The name of a table, or of what stands beside it, from the quoted name of the table. */
+function nameOf(table: string, suffix: string): string {
+  const { quoted, ...companions } = parseTableName("test", table);
+  const name = suffix === "" ? quoted : companions[suffix.slice(1) as keyof CompanionNames].quoted;
+  return name.slice(1, -1).replaceAll('""', '"');
+}
 
 Deno.test("checkReadiness runs nothing of others that stands before the catalogue in the path", async () => {
   await using stage = await openStage();
@@ -158,7 +180,7 @@ Deno.test("checkReadiness runs nothing of others that stands before the catalogu
     [/^ready$/, `create policy members on ops.circuits to ${stage.quoted} using (true)`],
     [/run: grant select on "ops"/, `revoke select on ops.circuits from ${stage.quoted}`],
     [/run: grant usage on schema "ops"/, `revoke usage on schema ops from ${stage.quoted}`],
-    [/does not exist/, "drop table ops.circuits"],
+    [/does not exist/, "drop table ops.circuits cascade"],
     [/^SchemaError/, "drop schema ops cascade"],
   ];
   for (const [finding, ...changes] of findings) {
@@ -184,8 +206,7 @@ Deno.test("checkReadiness works on PGlite", async () => {
   await pglite.raw.exec("create role gateway; set role gateway");
   assertEquals(
     await check(pglite.client),
-    MISSING +
-      'grant select, insert, update, delete on "public"."circuits" to "gateway"',
+    MISSING + grantsOn((suffix) => `"public"."circuits${suffix}"`, '"gateway"'),
   );
 });
 

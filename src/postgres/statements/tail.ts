@@ -1,0 +1,148 @@
+/** Reading the log: what changed since a cursor. */
+
+import type { LogCursor } from "../../ports.ts";
+import { TOKEN_ID } from "../catalogue.ts";
+import { readWhereWritable, textOf } from "../codec.ts";
+import { BY_INDEX, type Row, type Statement, type StatementContext } from "./context.ts";
+
+/** What a look at the log found. */
+export interface FoundNews {
+  readonly cursor: LogCursor;
+  readonly isBreak: boolean;
+  readonly isTooLong: boolean;
+  /** The keys of the circuits that changed. */
+  readonly keys: readonly string[];
+}
+
+/** What was found; `undefined` where the table of the epoch is empty and an id must be written first. */
+export type FoundTail = FoundNews | undefined;
+
+/**
+ * SQL: which run of which server and which log this is. Another run is a break: after a crash,
+ * transaction ids are used again, and only the unlogged table shows that. Null where that is empty.
+ */
+export function runSql({ table }: StatementContext): string {
+  return `(select pg_catalog.format('%s.%s.%s',
+    (date_part('epoch', pg_postmaster_start_time()) * 1000000::double precision)::bigint,
+    pg_relation_filenode(${table.changes.literal}::regclass), id)
+  from ${table.epoch.quoted})`;
+}
+
+/** SQL: the highest id of a transaction whose rows retention removed; null for none. */
+export function prunedSql({ table }: StatementContext): string {
+  return `(select pruned_xid from ${table.instances.quoted} where id = '${TOKEN_ID}')`;
+}
+
+/** The parts of a snapshot that a statement needs. */
+export function snapshotParams(cursor: LogCursor): [xmax: string, xips: string] {
+  const [, xmax, xips] = cursor.snapshot.split(":");
+  return [xmax!, `{${xips}}`];
+}
+
+/**
+ * SQL: whether a row was written by one of the transactions that were running at the cursor. The range holds
+ * all of them. It is for the planner, to which an array without a range can seem to be the whole log: where
+ * most rows have the same id, as in a restored log.
+ */
+export function wasRunningSql(xmax: string, xips: string): string {
+  return `xid >= (select (${xips})[1]) and xid < (select ${xmax}) and xid = any((select ${xips})::xid8[])`;
+}
+
+/** The cursor alone: from where to go on. */
+export function cursorStatement(context: StatementContext): Statement<[], FoundTail> {
+  return {
+    action: "read changes",
+    isRead: true,
+    hasNoClock: true,
+    text: readWhereWritable(
+      `pg_catalog.json_build_array(pg_current_snapshot()::text, ${runSql(context)})::text`,
+    ),
+    encode: () => [],
+    decode(rows) {
+      const [snapshot, run] = JSON.parse(textOf(rows[0]!.circuit)!) as [string, string | null];
+      if (run === null) return undefined;
+      return { cursor: { snapshot, run, version: 0 }, isBreak: false, isTooLong: false, keys: [] };
+    },
+  };
+}
+
+/** Rows of the log that a look reads at most for each circuit that it may find. */
+const ROWS_PER_KEY = 4;
+
+/**
+ * The keys of the circuits that changed since a cursor. New is exactly what was not visible then. A row
+ * that this statement's own transaction wrote counts as not visible yet, in case that there is one.
+ *
+ * The planner does not know the cursor, also where it knows the parameters: a plan that was made for
+ * their values would always seem cheaper to it than one for all cursors, and it would plan each time,
+ * which costs five times what the statement does. A range with both its ends seems small to it, and so do
+ * the limits, which are part of the text: it takes the index then.
+ */
+export function tailStatement(
+  context: StatementContext,
+  limit: number,
+): Statement<[cursor: LogCursor], FoundTail> {
+  const log = context.table.changes.quoted;
+  const xmax = "$1::text::xid8";
+  const xips = "$2::text::xid8[]";
+  const rows = limit * ROWS_PER_KEY + 1;
+  return {
+    action: "read changes",
+    isRead: true,
+    hasNoClock: true,
+    text: readWhereWritable(`select pg_catalog.format('[%s,%s,%s,%s,%s]',
+  pg_catalog.to_json(pg_current_snapshot()::text),
+  coalesce(pg_catalog.to_json(${runSql(context)})::text, 'null'),
+  case when coalesce(pruned >= ${xmax} or pruned = any(${xips}), false) then 'true' else 'false' end,
+  (select count(*) from news),
+  coalesce((select pg_catalog.json_agg(key)::text from (select distinct key from news limit ${
+      limit + 1
+    }) as changed), '[]')
+) from (select ${prunedSql(context)} as pruned) as token`).replace(
+      "select case",
+      `with news as materialized (
+  (select key from ${log} as c where xid >= (select ${xmax}) and xid < pg_snapshot_xmax(pg_current_snapshot())
+    and xid is distinct from pg_current_xact_id_if_assigned() and ${BY_INDEX} order by xid limit ${rows})
+  union all
+  (select key from ${log} as c where ${wasRunningSql(xmax, xips)}
+    and xid is distinct from pg_current_xact_id_if_assigned() and ${BY_INDEX} order by xid limit ${rows})
+)
+select case`,
+    ),
+    encode: snapshotParams,
+    decode: (rows, cursor) => toNews(rows, cursor, limit),
+  };
+}
+
+function toNews(rows: Row[], cursor: LogCursor, limit: number): FoundTail {
+  const [snapshot, run, isPruned, rowCount, keys] = JSON.parse(
+    textOf(rows[0]!.circuit)!,
+  ) as [string, string | null, boolean, number, string[]];
+  if (run === null) return undefined;
+  return {
+    cursor: { snapshot, run, version: 0 },
+    isBreak: isPruned || isBreak(cursor, snapshot, run),
+    isTooLong: rowCount > limit * ROWS_PER_KEY || keys.length > limit,
+    keys,
+  };
+}
+
+/** Whether changes since a cursor can be missing: other ids, or ids that were used before. */
+export function isBreak(cursor: LogCursor, snapshot: string, run: string): boolean {
+  return run !== cursor.run || xmaxOf(snapshot) < xmaxOf(cursor.snapshot);
+}
+
+function xmaxOf(snapshot: string): bigint {
+  return BigInt(snapshot.split(":")[1]!);
+}
+
+/** Writes the id of this run, unless another instance was faster. */
+export function epochStatement({ table }: StatementContext): Statement<[id: string], void> {
+  return {
+    action: "read changes",
+    hasNoClock: true,
+    text: `insert into ${table.epoch.quoted} (id) values ($1::text) on conflict do nothing`,
+    encode: (id) => [id],
+    decode: () => {},
+  };
+}

@@ -1,0 +1,89 @@
+/** How many circuits are cached, and what is dropped. */
+
+import { assert, assertEquals } from "@std/assert";
+import { CacheEntries } from "../../src/cache/entries.ts";
+import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
+
+const CAPACITY = 10_000;
+
+function openEntries() {
+  const uses: boolean[] = [];
+  const clock = () => 0;
+  const entries = new CacheEntries(
+    { clock, now: undefined },
+    false,
+    (isInUse) => uses.push(isInUse),
+  );
+  const learn = (key: string, hasRow = true) => {
+    const question = entries.ask(key);
+    const { entry } = question;
+    if (entry) entries.learnRead(entry, hasRow ? { ...ABSENT_CIRCUIT, key } : undefined, question);
+    entries.end(entry);
+    return entry;
+  };
+  return { entries, uses, learn };
+}
+
+Deno.test("CacheEntries holds ten thousand circuits, and keeps those in use", () => {
+  const { entries, learn } = openEntries();
+  learn("hot");
+  for (let index = 0; index < 3 * CAPACITY; index++) {
+    learn(`${index}`);
+    if (index % 50 === 0) {
+      entries.passInterval();
+      for (const entry of entries.all()) if (entry.key !== "hot") entry.idle = 1;
+      entries.get("hot")!.isFresh(1000, 0, 0);
+    }
+  }
+  assert(entries.size <= CAPACITY, `${entries.size} circuits`);
+  assert(entries.get("hot") !== undefined);
+});
+
+Deno.test("CacheEntries drops no question in flight and no success that counts", () => {
+  const { entries, learn } = openEntries();
+  for (let index = 0; index < CAPACITY / 2; index++) learn(`waits ${index}`)!.defer(0);
+  for (let index = 0; index < CAPACITY / 2; index++) entries.ask(`in flight ${index}`);
+  for (let index = 0; index < 1000; index++) {
+    assertEquals(learn(`more ${index}`), undefined, "there is no room");
+  }
+  assertEquals([entries.size, entries.pending], [CAPACITY, CAPACITY / 2]);
+});
+
+Deno.test("CacheEntries lets a flood of keys without rows push out nothing but itself", () => {
+  const { entries, learn } = openEntries();
+  for (let index = 0; index < 100; index++) learn(`waits ${index}`)!.defer(0);
+  for (let index = 0; index < 2 * CAPACITY; index++) learn(`flood ${index}`, false)!.defer(0);
+  assertEquals(entries.size, CAPACITY);
+  for (let index = 0; index < 100; index++) {
+    assertEquals(entries.get(`waits ${index}`)!.successes.waiting, 1);
+  }
+  for (let interval = 0; interval < 11; interval++) entries.passInterval();
+  assertEquals([entries.size, entries.countable().length], [100, 100]);
+});
+
+Deno.test("CacheEntries drops a circuit after ten idle intervals, one in regular use later", () => {
+  const { entries, learn, uses } = openEntries();
+  learn("once");
+  const regular = learn("regular")!;
+  entries.passInterval();
+  regular.isFresh(1000, 0, 0);
+  for (let interval = 0; interval < 9; interval++) entries.passInterval();
+  assertEquals(entries.size, 2);
+  entries.passInterval();
+  assertEquals(entries.all(), [regular]);
+  for (let read = 0; read < 2; read++) {
+    for (let interval = 0; interval < 10; interval++) entries.passInterval();
+    assertEquals(entries.all(), [regular]);
+    regular.wasReadWhole();
+  }
+  entries.passInterval();
+  assertEquals([entries.size, uses], [0, [true, false]]);
+});
+
+Deno.test("CacheEntries keeps no entry of a question that failed", () => {
+  const { entries } = openEntries();
+  const { entry } = entries.ask("a");
+  assertEquals(entries.size, 1);
+  entries.end(entry);
+  assertEquals(entries.size, 0);
+});

@@ -1,0 +1,190 @@
+/** Successes that are counted later, each exactly once. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { openScene, recordMany, stored, until } from "./counting_scene.ts";
+import { Scene, settle } from "./model_network.ts";
+
+Deno.test("recordSuccess waits in memory, and is counted within countWithinMs", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  one.sent.length = 0;
+  await recordMany(one, "a", 100);
+  assertEquals(one.sent, []);
+  assertEquals((await one.read("a"))!.successCount, 100);
+  const from = scene.timers.now();
+  await until(scene, one, "flush");
+  const waited = scene.timers.now() - from;
+  assert(waited >= 5000 && waited <= 10_000, `${waited} ms`);
+  await one.answer("flush");
+  assertEquals(stored(scene), 100);
+  assertEquals((await one.read("a"))!.successCount, 100);
+});
+
+Deno.test("recordSuccess spreads its statement over the second half of countWithinMs", async () => {
+  const waited: number[] = [];
+  for (const dice of [0, 0.999]) {
+    await using scene = new Scene();
+    const one = scene.open({ random: () => dice });
+    scene.database.addCircuits(["a"]);
+    await one.useRegularly("a");
+    await one.recordSuccess("a");
+    const from = scene.timers.now();
+    await until(scene, one, "flush");
+    waited.push(scene.timers.now() - from);
+  }
+  assert(waited[0]! >= 5000 && waited[0]! < 5500 && waited[1]! > 8500 && waited[1]! < 10_000);
+});
+
+Deno.test("recordSuccess is counted at once where the circuit is unknown, open or forced", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await one.done(one.recordSuccess("unknown"));
+  assertEquals(stored(scene, "unknown"), 1);
+  await one.done(one.transition("a", "open"));
+  await one.done(one.recordSuccess("a"));
+  assertEquals(stored(scene), 1);
+  await one.done(one.transition("a", "closed"));
+  const force = { state: "closed", forMs: undefined, reason: undefined, actor: undefined } as const;
+  await one.done(one.cache.force(one.call(), "a", force));
+  await one.done(one.recordSuccess("a"));
+  assertEquals(stored(scene), 1);
+});
+
+Deno.test("Flusher: a flush that found another one running is sent again, with its content and number", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await recordMany(one, "a", 5);
+  scene.database.isTokenTaken = true;
+  await until(scene, one, "flush");
+  await one.answer("flush");
+  assertEquals(stored(scene), 0);
+  await recordMany(one, "a", 2);
+  const from = scene.timers.now();
+  await until(scene, one, "flush");
+  assert(scene.timers.now() > from, "not at once");
+  scene.database.isTokenTaken = false;
+  await one.answer("flush");
+  assertEquals(scene.database.instances.get("instance 0")!.flush, 1);
+  await until(scene, one, "flush");
+  await one.answer("flush");
+  assertEquals([stored(scene), scene.database.instances.get("instance 0")!.flush], [7, 2]);
+});
+
+for (const isExecuted of [true, false]) {
+  Deno.test(`Flusher: a lost flush that was ${isExecuted ? "" : "not "}executed counts exactly once`, async () => {
+    const { scene, one } = await openScene();
+    await using _ = scene;
+    await recordMany(one, "a", 5);
+    await until(scene, one, "flush");
+    if (isExecuted) await one.execute("flush");
+    await one.lose("flush");
+    await until(scene, one, "findFlush");
+    await one.lose("findFlush"); // its fate is looked for until it is known
+    await recordMany(one, "a", 2);
+    assertEquals((await one.read("a"))!.successCount, 7);
+    await until(scene, one, "findFlush");
+    await one.answer("findFlush");
+    for (let step = 0; step < 400; step++) {
+      await scene.timers.advance(50);
+      await one.drain();
+    }
+    const shown = (await one.done(one.read("a")))!.successCount;
+    assertEquals([shown, stored(scene)], [7, 7]);
+    assertEquals(one.errors, []);
+  });
+}
+
+Deno.test("Flusher: each piece has its own number, so that one that fails takes nothing with it", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  const keys = Array.from({ length: 2500 }, (_, index) => `${index}`);
+  scene.database.addCircuits(keys);
+  for (const key of keys) void one.read(key);
+  await one.drain();
+  for (const key of keys) await one.recordSuccess(key);
+  await until(scene, one, "flush");
+  await one.answer("flush");
+  await one.execute("flush");
+  await one.lose("flush");
+  for (let step = 0; step < 300; step++) {
+    await scene.timers.advance(50);
+    await one.drain();
+  }
+  for (const key of keys) assertEquals(stored(scene, key), 1);
+  assertEquals(scene.database.instances.get("instance 0")!.flush, 3);
+});
+
+Deno.test("Flusher: what a flush leaves over is counted by a later one: locked rows, and missing ones", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  scene.database.addCircuits(["missing"]);
+  await one.useRegularly("missing");
+  await recordMany(one, "a", 5);
+  await recordMany(one, "missing", 3);
+  await until(scene, one, "flush");
+  scene.database.locked.add("a");
+  scene.database.rows.delete("missing"); // trimmed
+  await one.drain();
+  assertEquals([stored(scene), stored(scene, "missing")], [0, 0]);
+  assertEquals((await one.read("a"))!.successCount, 5);
+  assertEquals((await one.read("missing"))!.successCount, 3);
+  scene.database.locked.clear();
+  await until(scene, one, "flush");
+  await one.drain();
+  assertEquals([stored(scene), stored(scene, "missing")], [5, 3]);
+});
+
+Deno.test("Flusher: a key that is used in one interval only leaves no row, one in regular use gets one", async () => {
+  await using scene = new Scene();
+  const one = scene.open({ countWithinMs: 2000 });
+  for (let key = 0; key < 50; key++) {
+    await one.done(one.read(`flood ${key}`));
+    await one.recordSuccess(`flood ${key}`);
+  }
+  for (let interval = 0; interval < 20; interval++) {
+    await one.done(one.read("regular"));
+    await one.recordSuccess("regular");
+    await one.interval();
+  }
+  assertEquals([...scene.database.rows.keys()], ["regular"]);
+  await one.done(one.cache.end(one.call()));
+  assertEquals([...scene.database.rows.keys()], ["regular"]);
+  assertEquals(stored(scene, "regular"), 20);
+});
+
+Deno.test("Flusher: a removed row of the instance drops the content once, is reported, and is made again", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await recordMany(one, "a", 5);
+  scene.database.instances.clear();
+  await until(scene, one, "flush");
+  await one.drain();
+  assertEquals(one.errors.length, 1);
+  assertStringIncludes(String(one.errors[0]), "5 acknowledged successes can be missing");
+  assertEquals((await one.done(one.read("a")))!.successCount, 0);
+  await recordMany(one, "a", 2);
+  await until(scene, one, "flush");
+  await one.drain();
+  assertEquals([stored(scene), (await one.read("a"))!.successCount], [2, 2]);
+  assertEquals(one.errors.length, 1);
+});
+
+Deno.test("Flusher: the row of the instance is made at the first refresh, and renewed without successes", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  const first = one.read("a");
+  await settle();
+  await one.answer("tail");
+  assert(one.inFlight.some(({ method }) => method === "register"));
+  await one.lose("register");
+  await one.done(first);
+  await scene.timers.advance(950);
+  await one.drain();
+  assert(scene.database.instances.has("instance 0"), "it is tried again");
+  one.sent.length = 0;
+  for (let interval = 0; interval < 130; interval++) {
+    await one.done(one.read("a"));
+    await one.interval();
+  }
+  assertEquals(one.sent.filter((method) => method === "register").length, 2);
+});

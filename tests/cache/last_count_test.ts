@@ -1,0 +1,91 @@
+/** The successes that wait when an instance ends. */
+
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { isCircuitBreakerStoreError } from "../../src/errors.ts";
+import { openScene, recordMany, stored, until } from "./counting_scene.ts";
+import { settle } from "./model_network.ts";
+
+Deno.test("end counts what waits, also of keys without a row, and later calls go to the database", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await one.done(one.read("new"));
+  await recordMany(one, "a", 5);
+  await recordMany(one, "new", 2);
+  one.sent.length = 0;
+  await one.done(one.cache.end(one.call()));
+  assertEquals(one.sent, ["countDeferred"]);
+  assertEquals([stored(scene), stored(scene, "new")], [5, 2]);
+  assertEquals((await one.done(one.cache.read(one.call(), "a"))).source, "database");
+  await one.done(one.recordSuccess("a"));
+  assertEquals(stored(scene), 6);
+  assertEquals([scene.timers.size, one.listener], [0, undefined]);
+});
+
+for (
+  const fate of [
+    "counts",
+    "is lost after it counted",
+    "is lost before it counts",
+    "is busy",
+  ] as const
+) {
+  Deno.test(`end counts each success once where a flush in flight ${fate}`, async () => {
+    const { scene, one } = await openScene();
+    await using _ = scene;
+    await recordMany(one, "a", 5);
+    await until(scene, one, "flush");
+    await recordMany(one, "a", 2);
+    const ended = one.cache.end(one.call());
+    ended.catch(() => {});
+    await settle();
+    assertEquals(one.inFlight.map(({ method }) => method), ["flush"], "it waits for the flush");
+    const during = one.read("a");
+    await one.answer("read");
+    assertEquals((await during)!.successCount, 7);
+    if (fate === "is busy") scene.database.isTokenTaken = true;
+    if (fate === "is lost after it counted") await one.execute("flush");
+    if (fate.startsWith("is lost")) await one.lose("flush");
+    else await one.answer("flush");
+    scene.database.isTokenTaken = false;
+    await one.done(ended);
+    assertEquals(stored(scene), 7);
+  });
+}
+
+Deno.test("end sends a flush of unknown fate again until it is final, not otherwise", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await recordMany(one, "a", 5);
+  await until(scene, one, "flush");
+  await one.lose("flush");
+  const ended = one.cache.end(one.call());
+  ended.catch(() => {});
+  await one.answer("findFlush");
+  scene.database.isTokenTaken = true;
+  await one.answer("flush");
+  // The lost statement may still count it: it is no ordinary record.
+  assert(!one.sent.includes("countDeferred"));
+  scene.database.isTokenTaken = false;
+  await scene.timers.advance(40);
+  await one.answer("findFlush");
+  await one.answer("flush");
+  await ended;
+  assertEquals(stored(scene), 5);
+});
+
+Deno.test("end says how many successes were not counted, and counts the other pieces", async () => {
+  const { scene, one } = await openScene();
+  const keys = Array.from({ length: 1500 }, (_, index) => `${index}`);
+  for (const key of keys) void one.read(key);
+  await one.drain();
+  for (const key of keys) await recordMany(one, key, 2);
+  const ended = one.cache.end(one.call());
+  ended.catch(() => {});
+  await one.lose("countDeferred");
+  await one.answer("countDeferred");
+  const error = await assertRejects(() => ended);
+  assert(isCircuitBreakerStoreError(error));
+  assertStringIncludes(error.message, "Cannot close store: 2000 acknowledged successes were not");
+  assertEquals(keys.reduce((sum, key) => sum + stored(scene, key), 0), 1000);
+  one.deadlines.stop();
+});

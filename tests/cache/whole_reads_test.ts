@@ -1,0 +1,69 @@
+/** What only a whole read finds. */
+
+import { assert, assertEquals } from "@std/assert";
+import { Scene } from "./model_network.ts";
+
+Deno.test("CircuitCache finds by whole reads what the log does not say, within ten bounds", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  scene.database.recordSuccess("a");
+  await one.useRegularly("a");
+  for (let each = 0; each < 5; each++) scene.database.recordSuccess("a");
+  scene.database.rows.set("a", { ...scene.database.read("a")!, state: "open" });
+  for (let step = 0; step < 100; step++) {
+    await one.read("a");
+    await scene.timers.advance(100);
+    await one.drain();
+  }
+  assertEquals((await one.read("a"))!.successCount, 6);
+  assertEquals((await one.read("a"))!.state, "open");
+  assertEquals(one.sent.filter((method) => method === "read").length, 1);
+});
+
+Deno.test("CircuitCache reads a circuit whole whose forced state has ended by its time", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.useRegularly("a");
+  const readWhole: string[] = [];
+  for (let interval = 0; interval < 12; interval++) {
+    const force = { state: "closed", forMs: 500, reason: undefined, actor: undefined } as const;
+    const key = `forced in ${interval}`;
+    await one.done(one.cache.force(one.call(), key, force));
+    await one.read("a");
+    await scene.timers.advance(400);
+    assertEquals((await one.done(one.cache.recordSuccess(one.call(), key))).source, "database");
+    await scene.timers.advance(200);
+    // It is not in force any more: a success waits.
+    assertEquals((await one.cache.recordSuccess(one.call(), key)).source, "cache");
+    await scene.timers.advance(350);
+    for (const { method, keys } of one.inFlight) {
+      if (method === "readKnown") readWhole.push(...keys);
+    }
+    await one.answer("tail");
+    for (const { method, keys } of one.inFlight) {
+      if (method === "readKnown") readWhole.push(...keys);
+    }
+    await one.drain();
+  }
+  assert(readWhole.includes("a"));
+  assert(readWhole.some((key) => key.startsWith("forced")), String(readWhole));
+});
+
+Deno.test("WholeReads: the answer for a circuit that was dropped meanwhile is not kept", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.useRegularly("a");
+  while (!one.inFlight.some(({ method }) => method === "readKnown")) {
+    await one.drain();
+    await scene.timers.advance(950);
+    await one.answer("tail");
+  }
+  await one.execute("readKnown");
+  scene.database.transition("a", "open");
+  for (let interval = 0; interval < 40; interval++) {
+    await scene.timers.advance(950);
+    await one.answer("tail");
+  }
+  await one.answer("readKnown"); // of before the change
+  assertEquals((await one.done(one.read("a")))!.state, "open");
+});
