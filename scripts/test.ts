@@ -14,7 +14,7 @@ import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
 const EVERYTHING = ["tests", "mod.ts", "src", "README.md"];
 
 /** Tests of real faults: they take minutes and need the machine for themselves. */
-const FAULTS = "tests/faults";
+const FAULTS: readonly string[] = ["tests/faults", "tests/histories/live"];
 
 /** How a run of tests went, and what it printed where that was kept. */
 export interface TestRun extends Counts {
@@ -44,7 +44,9 @@ export async function runTests(
     args: [
       "test",
       "--doc",
-      ...args.some((arg) => arg.startsWith(FAULTS)) ? [] : ["--parallel", `--ignore=${FAULTS}`],
+      ...args.some((arg) => FAULTS.some((folder) => arg.startsWith(folder)))
+        ? []
+        : ["--parallel", `--ignore=${FAULTS.join()}`],
       "--allow-all",
       `--lock=${folder.path}/deno.lock`,
       `--junit-path=${report}`,
