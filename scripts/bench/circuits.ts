@@ -59,6 +59,29 @@ export class CircuitsDatabase implements AsyncDisposable {
     await this.#sql.unsafe(`vacuum (analyze) ${TABLE}`);
   }
 
+  /**
+   * Fills the log with changes of the circuits in turn: each opens and closes again and again. They are
+   * those of many transactions that are over, or of one that no reader has seen yet.
+   */
+  async fillLog(rows: number, circuits: number, isNew: boolean = false): Promise<void> {
+    await this.#sql.unsafe(
+      `insert into ${TABLE}_changes
+        (version, xid, key, at, from_state, to_state, cause, actor, role, failure_count)
+      select nextval('${TABLE}_versions'),
+        case when $3::boolean then pg_current_xact_id()
+          else (pg_current_xact_id()::text::bigint * i / ($1::int + 1))::text::xid8 end,
+        'circuit-' || (i - 1) % $2::int,
+        (extract(epoch from clock_timestamp()) * 1000)::bigint - ($1::int - i) * 10,
+        case (i - 1) / $2::int % 2 when 0 then 'closed' else 'open' end,
+        case (i - 1) / $2::int % 2 when 0 then 'open' else 'closed' end,
+        case (i - 1) / $2::int % 2 when 0 then 'trip' else 'probe' end,
+        'instance-' || i % 10, 'gateway', 5
+      from generate_series(1, $1::int) as i`,
+      [rows, circuits, isNew],
+    );
+    if (!isNew) await this.#sql.unsafe(`vacuum (analyze) ${TABLE}_changes`);
+  }
+
   /** Looks at the table as it is now. */
   async facts(): Promise<TableFacts> {
     const deadRows = this.#exact

@@ -65,7 +65,11 @@ export async function openContender(endpoint: Endpoint): Promise<Contender> {
     case "ours":
       return ours(endpoint);
     case "stale":
-      return { ...ours(endpoint, { maxStalenessMs: STALENESS_MS }), countsWithinMs: STALENESS_MS };
+      return {
+        // Not as late as by default: the benchmark waits for the successes to see that none is lost.
+        ...ours(endpoint, { maxStalenessMs: STALENESS_MS, countWithinMs: STALENESS_MS }),
+        countsWithinMs: STALENESS_MS,
+      };
     case "original":
       return await original(endpoint);
     case "redis":

@@ -5,11 +5,20 @@ const TICKS_PER_SECOND = 100;
 export async function cpuSecondsOf(pid: number): Promise<number> {
   const own = await ticksOf(pid);
   if (own === undefined) return NaN;
-  let ticks = own.self + own.endedChildren;
-  for (const child of await childrenOf(pid)) {
-    ticks += (await ticksOf(child))?.self ?? 0;
-  }
-  return ticks / TICKS_PER_SECOND;
+  let seconds = (own.self + own.endedChildren) / TICKS_PER_SECOND;
+  for (const child of await childrenOf(pid)) seconds += await ownCpuSecondsOf(child) ?? 0;
+  return seconds;
+}
+
+/**
+ * CPU seconds that a process with one thread has used so far, its children not counted. Nanoseconds
+ * where the kernel keeps them: many processes that each do little are seen only then.
+ */
+export async function ownCpuSecondsOf(pid: number): Promise<number | undefined> {
+  const precise = await readOrNothing(`/proc/${pid}/schedstat`);
+  if (precise !== undefined) return Number(precise.split(" ", 1)[0]) / 1e9;
+  const ticks = await ticksOf(pid);
+  return ticks && ticks.self / TICKS_PER_SECOND;
 }
 
 /** CPU seconds that everything on this machine has used so far; NaN where the system does not report it. */

@@ -19,6 +19,8 @@ export interface BeginWatching {
   url: string;
   table: string;
   key: string;
+  /** Circuits that it keeps in use beside the one that it watches. */
+  others: string[];
   maxStalenessMs: number;
   /** Whether it may listen, where its client can. */
   listens: boolean;
@@ -40,6 +42,7 @@ export interface WatchAnswer {
 }
 
 const POLL_MS = 1;
+const OTHERS_EVERY_MS = 1000;
 
 /** The time that all processes of a machine share, finer than `Date.now()`. */
 export function epochNow(): number {
@@ -49,13 +52,13 @@ export function epochNow(): number {
 class Watcher implements AsyncDisposable {
   readonly #connection: ReturnType<typeof openClient>;
   readonly #store: PostgresCircuitBreakerStore;
-  readonly #polling: Promise<void>;
+  readonly #polling: Promise<unknown>;
   #sight: Sight = { state: "closed", firstAt: 0, lastOtherAt: 0 };
   #failures = 0;
   #onSight: () => void = () => {};
   #isEnded = false;
 
-  constructor({ url, table, key, maxStalenessMs, listens }: BeginWatching) {
+  constructor({ url, table, key, others, maxStalenessMs, listens }: BeginWatching) {
     this.#connection = openClient(url);
     const { client } = this.#connection;
     this.#store = new PostgresCircuitBreakerStore(
@@ -63,7 +66,7 @@ class Watcher implements AsyncDisposable {
       table,
       { maxStalenessMs },
     );
-    this.#polling = this.#poll(key);
+    this.#polling = Promise.all([this.#poll(key), this.#keepInUse(others)]);
   }
 
   async seen(state: CircuitState, withinMs: number): Promise<WatchAnswer> {
@@ -98,6 +101,14 @@ class Watcher implements AsyncDisposable {
         this.#failures++; // no answer is not an old answer
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** One after the other at an even pace. */
+  async #keepInUse(keys: string[]): Promise<void> {
+    for (let index = 0; keys.length > 0 && !this.#isEnded; index++) {
+      void this.#store.getState(keys[index % keys.length]!).catch(() => this.#failures++);
+      await new Promise((resolve) => setTimeout(resolve, OTHERS_EVERY_MS / keys.length));
     }
   }
 

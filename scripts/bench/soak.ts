@@ -1,4 +1,5 @@
 import type { Verdict } from "./bars.ts";
+import type { Outcome } from "./experiment.ts";
 import { ProcessGroup } from "./process_load.ts";
 import { size } from "./report.ts";
 import { PROCESSES } from "./scenarios.ts";
@@ -8,6 +9,9 @@ const IN_FLIGHT = 64;
 const SAMPLES = 12;
 const MAX_BYTES = 1_000_000;
 const MAX_DEAD_ROWS = 1_000;
+
+/** How long a soak is unless it was asked for in another length. */
+export const SOAK_SECONDS = 60;
 
 /** What the table looked like at one moment of the soak. */
 export interface SoakSample {
@@ -47,6 +51,13 @@ export async function soak(
     );
   }
   return { samples, verdicts: verdictsOf(samples) };
+}
+
+/** The same as one experiment among others. */
+export async function measureSoak(stage: Stage, seconds: number): Promise<Outcome> {
+  const lines: string[] = [];
+  const { samples, verdicts } = await soak(stage, seconds, (line) => lines.push(line.trim()));
+  return { lines, figures: { samples }, verdicts };
 }
 
 function verdictsOf(samples: SoakSample[]): Verdict[] {

@@ -3,7 +3,7 @@ import { dropAbandonedDatabases } from "../../tests/support/database.ts";
 import { bundleStoma, loadStomaAdapters } from "../../tests/support/stoma.ts";
 import { CircuitsDatabase, TABLE } from "./circuits.ts";
 import { type Contender, type ContenderName, type Endpoint, openContender } from "./contenders.ts";
-import { cpuSecondsOf } from "./cpu.ts";
+import { cpuSecondsOf, ownCpuSecondsOf } from "./cpu.ts";
 import { type RedisServer, startRedis } from "./redis.ts";
 
 // A server as it is in production: durable, and with its default autovacuum.
@@ -112,9 +112,9 @@ export class Stage implements AsyncDisposable {
     return await this.#open.get(name)!;
   }
 
-  /** A table of circuits for one caller alone. The caller disposes of it. */
-  createDatabase(): Promise<CircuitsDatabase> {
-    return CircuitsDatabase.create(this.#admin);
+  /** A table of circuits for one caller alone: ours, or by the given SQL. The caller disposes of it. */
+  createDatabase(schemaSql?: string): Promise<CircuitsDatabase> {
+    return CircuitsDatabase.create(this.#admin, schemaSql);
   }
 
   /** The contender's table, if it has one. */
@@ -127,6 +127,11 @@ export class Stage implements AsyncDisposable {
     if (name === "memory") return 0;
     const pid = name === "redis" ? this.#redis?.pid : this.#postgresPid;
     return pid === undefined ? NaN : await cpuSecondsOf(pid);
+  }
+
+  /** CPU seconds of one of the server's processes so far; NaN where the server is not ours to look at. */
+  async backendCpu(pid: number): Promise<number> {
+    return this.#postgresPid === undefined ? NaN : await ownCpuSecondsOf(pid) ?? NaN;
   }
 
   #opened(name: string, endpoint: Endpoint): Promise<Contender> {

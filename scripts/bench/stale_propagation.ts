@@ -1,5 +1,6 @@
 import { PostgresCircuitBreakerStore } from "../../mod.ts";
 import { atMost } from "./bars.ts";
+import type { ChangeAnswer, ChangeOrder } from "./changing_worker.ts";
 import { openClient } from "./client.ts";
 import { leftOut, type Outcome } from "./experiment.ts";
 import { circuitKey } from "./load.ts";
@@ -15,6 +16,8 @@ export interface Propagation {
   /** How many other processes watch. */
   processes: number;
   transitions: number;
+  /** How many other circuits, in use by all processes, change once a second meanwhile. */
+  changing: number;
 }
 
 /** Within how many milliseconds 99 % of the sights of a transition must come where all listen. */
@@ -36,7 +39,7 @@ interface Sample {
 /** Measures when other processes see the transitions that one instance makes. */
 export async function measurePropagation(
   stage: Stage,
-  { listens, maxStalenessMs, processes, transitions }: Propagation,
+  { listens, maxStalenessMs, processes, transitions, changing }: Propagation,
 ): Promise<Outcome> {
   await using database = await stage.createDatabase();
   await using connection = openClient(database.url);
@@ -45,12 +48,19 @@ export async function measurePropagation(
   }
   const { url, table } = database;
   const key = circuitKey(0);
+  const others = Array.from({ length: changing }, (_, index) => circuitKey(index + 1));
   await using writer = new PostgresCircuitBreakerStore(connection.client, table);
   await using watchers = await WorkerGroup.start<WatchOrder, WatchAnswer>(
     processes,
     new URL("./propagation_worker.ts", import.meta.url),
-    () => ({ type: "begin", url, table, key, maxStalenessMs, listens }),
+    () => ({ type: "begin", url, table, key, others, maxStalenessMs, listens }),
   );
+  await using changers = await WorkerGroup.start<ChangeOrder, ChangeAnswer>(
+    changing > 0 ? 1 : 0,
+    new URL("./changing_worker.ts", import.meta.url),
+    () => ({ type: "begin", url, table, keys: others }),
+  );
+  const beganAt = performance.now();
   const samples: Sample[] = [];
   let failures = 0;
   for (let round = 0; round < UNMEASURED + transitions; round++) {
@@ -70,7 +80,15 @@ export async function measurePropagation(
       step: sight.firstAt - sight.lastOtherAt,
     })));
   }
-  return outcomeOf(samples, failures, listens, maxStalenessMs);
+  const outcome = outcomeOf(samples, failures, listens, maxStalenessMs);
+  for (const { changes, failures } of await changers.askAll({ type: "report" })) {
+    const rate = changes / (performance.now() - beganAt) * 1000;
+    outcome.lines.push(
+      `${changing} other circuits: ${rate.toFixed(1)} changes per second, ${failures} failed`,
+    );
+    outcome.figures.changesPerSecond = rate;
+  }
+  return outcome;
 }
 
 function outcomeOf(

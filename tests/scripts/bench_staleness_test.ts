@@ -20,10 +20,11 @@ Deno.test("countStatements counts what a busy instance costs its database", asyn
 
 Deno.test("measurePropagation sees every transition in every other process", async () => {
   await using stage = await Stage.open();
-  const how = { listens: false, maxStalenessMs: 200, processes: 2, transitions: 3 };
+  const how = { listens: false, maxStalenessMs: 200, processes: 2, transitions: 3, changing: 5 };
   const { figures, verdicts } = await measurePropagation(stage, how);
   const { p50, max } = figures.seen as { p50: number; max: number };
   assertEquals([figures.sights, figures.failures], [6, 0]);
+  assert(figures.changesPerSecond as number > 2, `${figures.changesPerSecond} changes per second`);
   assert(p50 > 0 && p50 <= max, `${p50} ms, ${max} ms`);
   assertEquals(verdicts.map(({ required, ok }) => [required, ok]), [["at most 200 ms", true]]);
 });

@@ -183,7 +183,14 @@ Deno.test("choose takes an experiment that takes long only in a full run or by i
   assertEquals(chosen().length, EVERYTHING.length);
   const quick = EXPERIMENTS.filter(({ isQuick }) => isQuick).map(({ name }) => name);
   assertEquals(chosen("--quick").filter((name) => experiments.includes(name)), quick);
-  assertEquals(chosen("--quick", "--only=stale"), experiments);
+  const stale = experiments.filter((name) => name.startsWith("stale-"));
+  assertEquals(chosen("--quick", "--only=stale"), stale);
+  assertEquals(chosen("--quick", "--only=fleet"), [
+    "fleet-1000",
+    "fleet-often",
+    "fleet-growth",
+    "fleet-circuits",
+  ]);
   assertEquals(chosen("--only=stale", "--contenders=ours,memory"), []);
 });
 
