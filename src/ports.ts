@@ -10,6 +10,7 @@ import type { Circuit, Round } from "./circuit.ts";
 import type { Act, Force } from "./options/force.ts";
 import type { ResolvedListOptions } from "./options/list.ts";
 import type { Call } from "./time/call.ts";
+import type { CircuitChangeCause } from "./operator_types.ts";
 import type { CircuitState } from "./types.ts";
 
 /** Where an answer comes from: the database, this instance's cache, or its local circuits. */
@@ -115,20 +116,8 @@ export interface TailPage {
   readonly absent: readonly string[];
 }
 
-/** Why a circuit changed. The last three are not shown as changes of a state. */
-export type LogCause =
-  | "trip"
-  | "vote"
-  | "probe"
-  | "manual"
-  | "force"
-  | "release"
-  | "expiry"
-  | "reset"
-  | "external"
-  | "round"
-  | "suspect"
-  | "zeroed";
+/** Why a circuit changed. Beside what is shown there are causes that are no changes of a state. */
+export type LogCause = CircuitChangeCause | "suspect" | "zeroed";
 
 /** One row of the log. Times are of the clock that decides. */
 export interface LoggedChange {

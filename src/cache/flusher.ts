@@ -4,11 +4,8 @@ import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
 import type { CacheEntries } from "./entries.ts";
-import { LastCount, type OpenFlush } from "./last_count.ts";
+import { LastCount, type OpenFlush, PIECE } from "./last_count.ts";
 import type { Origin, Timers } from "./origin.ts";
-
-/** How many circuits one statement counts at most. */
-export const PIECE = 1000;
 
 /** In which part of the time successes are counted: the fleet's statements are spread over it. */
 const EARLIEST = 0.5;

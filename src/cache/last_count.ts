@@ -14,7 +14,7 @@ import type { CacheEntries } from "./entries.ts";
 import type { Origin, Timers } from "./origin.ts";
 
 /** How many circuits one statement counts at most. */
-const PIECE = 1000;
+export const PIECE = 1000;
 
 /** The longest pause before a flush of unknown fate is sent again, in milliseconds. */
 const PAUSE_MS = 40;

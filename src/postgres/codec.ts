@@ -99,10 +99,11 @@ const READ_ONLY = "read-only";
  * SQL: reads that say so where their session takes no writes. A standby, or a server that was the
  * primary before a failover, may be far behind, so its circuits are not an answer.
  *
- * @param read A select with one column and at most one row.
+ * @param read A select with one column and at most one row, or an expression.
+ * @param named What it names before with `with`.
  */
-export function readWhereWritable(read: string): string {
-  return `select case when current_setting('transaction_read_only')::boolean then '${READ_ONLY}'
+export function readWhereWritable(read: string, named = ""): string {
+  return `${named}select case when current_setting('transaction_read_only')::boolean then '${READ_ONLY}'
 else (${read}) end as circuit`;
 }
 

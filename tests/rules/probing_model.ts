@@ -28,6 +28,19 @@ export interface ModelRow {
   force?: { state: "open" | "closed"; at: number; until: number };
 }
 
+/** A row that holds nothing: a new one, and what is left of a circuit that was reset. */
+export const BLANK_ROW: ModelRow = {
+  state: "closed",
+  version: 0,
+  failures: 0,
+  recent: [],
+  successes: 0,
+  lastFailure: 0,
+  lastChange: 0,
+  probes: 0,
+  leaseEnd: 0,
+};
+
 interface Held {
   round: object;
   forgottenAt: number;
@@ -191,17 +204,7 @@ export class Model {
   }
 
   #kept(): ModelRow {
-    return this.row ??= {
-      state: "closed",
-      version: 0,
-      failures: 0,
-      recent: [],
-      successes: 0,
-      lastFailure: 0,
-      lastChange: 0,
-      probes: 0,
-      leaseEnd: 0,
-    };
+    return this.row ??= { ...BLANK_ROW };
   }
 
   #move(row: ModelRow, to: CircuitState, now: number): void {

@@ -11,7 +11,7 @@ import { assert, assertEquals } from "@std/assert";
 import { InMemoryCircuitBreakerStore, migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
 import type { ConformanceStore, StoreOptions } from "../conformance/session.ts";
 import { assertInvariants, type Step, type TableRow } from "./probing_invariants.ts";
-import type { Model, ModelRow, ModelRules } from "./probing_model.ts";
+import { BLANK_ROW, type Model, type ModelRules } from "./probing_model.ts";
 import { Run } from "./probing_run.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { createDatabase } from "../support/database.ts";
@@ -153,24 +153,11 @@ function assertRow(
   assert(row, `${step.name}: there is no row`);
   // A version never restarts: what it must do is an invariant, and no number of the model's.
   const { forcedUntil, written: _, version: __, ...actual } = row;
-  const { force, recent: ___, version: ____, ...same } = expected ?? BLANK;
+  const { force, recent: ___, version: ____, ...same } = expected ?? BLANK_ROW;
   assertEquals(actual, same);
   assertEquals(forcedUntil, force?.until);
   assert(row.probes <= rules.halfOpenMax);
 }
-
-/** What is left of a circuit that was reset. */
-const BLANK: ModelRow = {
-  state: "closed",
-  version: 0,
-  failures: 0,
-  recent: [],
-  successes: 0,
-  lastFailure: 0,
-  lastChange: 0,
-  probes: 0,
-  leaseEnd: 0,
-};
 
 function toTableRow(row: Record<string, unknown>): TableRow {
   const forcedUntil = row.forced_until === null ? Infinity : Number(row.forced_until);

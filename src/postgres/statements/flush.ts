@@ -60,20 +60,7 @@ export function flushStatement(
   for update skip locked
 ), call as materialized (
   ${context.calls(DEFERRED, 2)} where exists (select from own)
-), held as materialized (
-  select c.key, c.zeroed_version from ${table.quoted} as c
-  where c.key = any(array(select call.key from call)) and ${BY_INDEX}
-  order by c.key collate "C" for update of c skip locked
-), counted as (
-  update ${table.quoted} as c set
-    success_count = ${addCountSql("c.success_count", "sum.successes")}, updated_at = ${context.now}
-  from (
-    select held.key, sum(call.successes)::bigint as successes
-    from held join call on call.key = held.key and ${isStillCountedSql("call.version", "held")}
-    group by held.key
-  ) as sum
-  where c.key = sum.key
-)
+), ${countHeld(context, "skip locked")}
 update ${table.instances.quoted} as i set flush = ${number}, seen_at = ${context.now},
   left_over = array(
     select distinct call.key from call
@@ -88,6 +75,29 @@ returning pg_catalog.array_to_json(i.left_over)::text as left_over${context.rela
     ],
     decode: (rows) => rows.length === 0 ? undefined : JSON.parse(String(rows[0]!.left_over)),
   };
+}
+
+/**
+ * SQL: locks the circuits of `call` in the order of their keys, as `held`, and counts their successes, as
+ * `counted`.
+ */
+function countHeld(context: StatementContext, locked: "skip locked" | "", returning = ""): string {
+  const { table, now } = context;
+  return `held as materialized (
+  select c.key, c.zeroed_version from ${table.quoted} as c
+  where c.key = any(array(select call.key from call)) and ${BY_INDEX}
+  order by c.key collate "C" for update of c ${locked}
+), counted as (
+  update ${table.quoted} as c set
+    success_count = ${addCountSql("c.success_count", "sum.successes")}, updated_at = ${now}
+  from (
+    select held.key, sum(call.successes)::bigint as successes
+    from held join call on call.key = held.key and ${isStillCountedSql("call.version", "held")}
+    group by held.key
+  ) as sum
+  where c.key = sum.key
+  ${returning}
+)`;
 }
 
 /** What became of a flush: read in a statement of its own, which sees what has committed since. */
@@ -117,26 +127,11 @@ from ${table.instances.quoted} where id = $1::text`),
 export function countDeferredStatement(
   context: StatementContext,
 ): Statement<[deferred: readonly Deferred[]], string[]> {
-  const { table } = context;
   return {
     action: "count successes",
     text: `with call as materialized (
   ${context.calls(DEFERRED)}
-), held as materialized (
-  select c.key, c.zeroed_version from ${table.quoted} as c
-  where c.key = any(array(select call.key from call)) and ${BY_INDEX}
-  order by c.key collate "C" for update of c
-), counted as (
-  update ${table.quoted} as c set
-    success_count = ${addCountSql("c.success_count", "sum.successes")}, updated_at = ${context.now}
-  from (
-    select held.key, sum(call.successes)::bigint as successes
-    from held join call on call.key = held.key and ${isStillCountedSql("call.version", "held")}
-    group by held.key
-  ) as sum
-  where c.key = sum.key
-  returning 1${context.relaxation}
-)
+), ${countHeld(context, "", `returning 1${context.relaxation}`)}
 select coalesce(pg_catalog.json_agg(key), '[]')::text as found from held
 where (select count(*) from counted) >= 0`,
     encode: (deferred) => columnsOf(deferred),

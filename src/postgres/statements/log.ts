@@ -5,7 +5,14 @@ import type { CircuitState } from "../../types.ts";
 import { readWhereWritable, textOf } from "../codec.ts";
 import { BY_INDEX, type Row, type Statement, type StatementContext } from "./context.ts";
 import { HIDDEN_CAUSES } from "./read.ts";
-import { isBreak, prunedSql, runSql, snapshotParams, wasRunningSql } from "./tail.ts";
+import {
+  IS_FOREIGN,
+  isBreak,
+  runSql,
+  snapshotParams,
+  wasPrunedSql,
+  wasRunningSql,
+} from "./tail.ts";
 
 /** A page; `undefined` where the table of the epoch is empty and an id must be written first. */
 export type FoundLog = (LogPage & { readonly hasExpired: boolean }) | undefined;
@@ -66,7 +73,8 @@ export function logStatement(
     : undefined;
   const since = shape.since ? param("bigint", ({ since }) => `${since}`) : undefined;
   // The planner is kept from knowing the cursor, so that it does not plan anew each time. A range with
-  // both its ends seems small to it: it takes the indexes then. The fence keeps it from reading the log in the order of the versions instead.
+  // both its ends seems small to it: it takes the indexes then. The fence keeps it from reading the log
+  // in the order of the versions instead.
   const source = after
     ? `(select c.* from ${log} as c where (xid >= (select ${after.xmax}) and xid < ceiling
           or ${wasRunningSql(after.xmax, after.xips)}
@@ -76,7 +84,7 @@ export function logStatement(
   const conditions = [
     `version > ${above}`,
     "version <= top",
-    "xid is distinct from pg_current_xact_id_if_assigned()",
+    IS_FOREIGN,
     // Ids can have been used again since, after a crash: their rows have higher versions.
     ...shape.until
       ? [
@@ -97,11 +105,7 @@ export function logStatement(
       ? ["cause not in ('suspect', 'zeroed')"]
       : [`cause not in (${HIDDEN_CAUSES})`],
   ];
-  const pruned = prunedSql(context);
-  const isPruned = after
-    ? `case when coalesce(${pruned} >= ${after.xmax} or ${pruned} = any(${after.xips}), false)
-    then 'true' else 'false' end`
-    : "'false'";
+  const wasPruned = after ? wasPrunedSql(context, after.xmax, after.xips) : "'false'";
   return {
     action: "read changes",
     isRead: true,
@@ -109,7 +113,7 @@ export function logStatement(
   pg_catalog.to_json(snapshot::text), coalesce(pg_catalog.to_json(${
       runSql(context)
     })::text, 'null'), coalesce(top, 0),
-  ${isPruned},
+  ${wasPruned},
   case when exists (
     select from ${table.quoted} as c where c.forced_until is not null
       and c.forced_until <= ${context.statementTime} and c.forced_state <> c.state

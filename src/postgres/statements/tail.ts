@@ -28,10 +28,14 @@ export function runSql({ table }: StatementContext): string {
   from ${table.epoch.quoted})`;
 }
 
-/** SQL: the highest id of a transaction whose rows retention removed; null for none. */
-export function prunedSql({ table }: StatementContext): string {
-  return `(select pruned_xid from ${table.instances.quoted} where id = '${TOKEN_ID}')`;
+/** SQL: `true` where retention removed rows that were not visible at the cursor, as JSON. */
+export function wasPrunedSql({ table }: StatementContext, xmax: string, xips: string): string {
+  return `case when (select pruned_xid >= ${xmax} or pruned_xid = any(${xips})
+    from ${table.instances.quoted} where id = '${TOKEN_ID}') then 'true' else 'false' end`;
 }
+
+/** SQL: rows that this statement's own transaction wrote count as not visible yet. */
+export const IS_FOREIGN = "xid is distinct from pg_current_xact_id_if_assigned()";
 
 /** The parts of a snapshot that a statement needs. */
 export function snapshotParams(cursor: LogCursor): [xmax: string, xips: string] {
@@ -85,29 +89,29 @@ export function tailStatement(
   const log = context.table.changes.quoted;
   const xmax = "$1::text::xid8";
   const xips = "$2::text::xid8[]";
-  const rows = limit * ROWS_PER_KEY + 1;
+  const branch = (condition: string) =>
+    `(select key from ${log} as c where ${condition} and ${IS_FOREIGN} and ${BY_INDEX}
+    order by xid limit ${limit * ROWS_PER_KEY + 1})`;
   return {
     action: "read changes",
     isRead: true,
     hasNoClock: true,
-    text: readWhereWritable(`select pg_catalog.format('[%s,%s,%s,%s,%s]',
+    text: readWhereWritable(
+      `pg_catalog.format('[%s,%s,%s,%s,%s]',
   pg_catalog.to_json(pg_current_snapshot()::text),
   coalesce(pg_catalog.to_json(${runSql(context)})::text, 'null'),
-  case when coalesce(pruned >= ${xmax} or pruned = any(${xips}), false) then 'true' else 'false' end,
+  ${wasPrunedSql(context, xmax, xips)},
   (select count(*) from news),
   coalesce((select pg_catalog.json_agg(key)::text from (select distinct key from news limit ${
-      limit + 1
-    }) as changed), '[]')
-) from (select ${prunedSql(context)} as pruned) as token`).replace(
-      "select case",
+        limit + 1
+      }) as changed), '[]')
+)`,
       `with news as materialized (
-  (select key from ${log} as c where xid >= (select ${xmax}) and xid < pg_snapshot_xmax(pg_current_snapshot())
-    and xid is distinct from pg_current_xact_id_if_assigned() and ${BY_INDEX} order by xid limit ${rows})
+  ${branch(`xid >= (select ${xmax}) and xid < pg_snapshot_xmax(pg_current_snapshot())`)}
   union all
-  (select key from ${log} as c where ${wasRunningSql(xmax, xips)}
-    and xid is distinct from pg_current_xact_id_if_assigned() and ${BY_INDEX} order by xid limit ${rows})
+  ${branch(wasRunningSql(xmax, xips))}
 )
-select case`,
+`,
     ),
     encode: snapshotParams,
     decode: (rows, cursor) => toNews(rows, cursor, limit),
