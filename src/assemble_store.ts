@@ -22,6 +22,7 @@ import { checkReadiness } from "./postgres/readiness.ts";
 import { runSingle } from "./postgres/single.ts";
 import { TableTrimmer } from "./postgres/table_trimmer.ts";
 import { TailDispatcher } from "./postgres/tail_dispatcher.ts";
+import { Underway } from "./postgres/underway.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
 import { Deadlines } from "./time/deadlines.ts";
 import type { PostgresClient } from "./types.ts";
@@ -97,11 +98,12 @@ export function assembleStore(
     },
   });
   const single = { deadlines, onStatement };
+  const underway = new Underway();
   const run = <Result>(
     kind: StatementKind,
     action: string,
     send: (demand: Demand) => Promise<Result>,
-  ) => runSingle(single, begin(), { kind, action, keys: 0 }, send);
+  ) => underway.run(() => runSingle(single, begin(), { kind, action, keys: 0 }, send));
   const announcer = new Announcer(() =>
     run("announce", "announce changes", (demand) => table.log.announce(demand))
   );
@@ -134,7 +136,7 @@ export function assembleStore(
     feed,
   });
   const pruner = pruneIdleMs === undefined ? undefined : new BackgroundPruner(
-    (idleMs, limit) => guard.prune(begin(), { idleMs, limit, isElected: true }),
+    (idleMs, limit) => underway.run(() => guard.prune(begin(), { idleMs, limit, isElected: true })),
     pruneIdleMs,
   );
   const watches = new Watches({
@@ -162,7 +164,8 @@ export function assembleStore(
         outage.end();
       }
       // After it, nothing of the store is under way on the client, as far as calls have ended.
-      await deadlines.race(call, "close store", announcer.settled()).catch(() => {});
+      const settled = Promise.all([announcer.settled(), underway.settled()]);
+      await deadlines.race(call, "close store", settled).catch(() => {});
     },
   };
 }

@@ -44,10 +44,10 @@ function verdictsOf(round: number, probes: number): number[] {
   return Array.from({ length: probes }, (_, index) => index ? late : first);
 }
 
-/** Waits until no gateway can answer from memory with an earlier state. */
+/** Waits until no gateway can answer from memory with what plain SQL has changed: ten bounds. */
 async function forget({ breaker: { maxStalenessMs } }: Fleet): Promise<void> {
   if (maxStalenessMs === undefined) return;
-  await new Promise((resolve) => setTimeout(resolve, maxStalenessMs + 1));
+  await new Promise((resolve) => setTimeout(resolve, 11 * maxStalenessMs));
 }
 
 /** One open period: every gateway asks at once when it ends, and the probes decide. */
@@ -97,9 +97,9 @@ for (const halfOpenMax of [1, 3]) {
   });
 }
 
-Deno.test("30 stampedes of 5 gateway processes that answer from memory", async () => {
+Deno.test("20 stampedes of 5 gateway processes that answer from memory", async () => {
   await using fleet = await startFleet(NO_SKEW, { halfOpenMax: 3, maxStalenessMs: 40 });
-  for (let round = 0; round < 30; round++) {
+  for (let round = 0; round < 20; round++) {
     if (round === 0 || (await fleet.row()).state === "closed") {
       await forget(fleet);
       await fleet.trip(fleet.gateways[round % 5]!);

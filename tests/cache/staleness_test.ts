@@ -408,6 +408,7 @@ Deno.test("listen gets empty notifications, and none for recording", async () =>
   await store.forceOpen(key);
   await store.release(key);
   await store.reset(key);
+  await store.close(); // the announcements follow the changes
   await site.raw`select pg_notify(${`circuit_breaker_${row!.oid}`}, 'end')`;
   while (!heard.includes("end")) await pause(2);
   const announced = heard.slice(0, -1);

@@ -78,6 +78,32 @@ Deno.test("pruneIdleMs removes idle circuits by itself, from any number of insta
   assertEquals(await db.count(), 2);
 });
 
+Deno.test("close waits for a pruning that is under way", async () => {
+  await using db = await open();
+  await db.sql`insert into stoma_circuit_breakers (key, updated_at) values ('idle', 1)`;
+  const sent = Promise.withResolvers<void>();
+  const release = Promise.withResolvers<void>();
+  const store = new PostgresCircuitBreakerStore(
+    {
+      async query(text, params) {
+        sent.resolve();
+        await release.promise;
+        return await db.driver.client.query(text, params);
+      },
+    },
+    undefined,
+    { pruneIdleMs: 20 },
+  );
+  await sent.promise;
+  let isClosed = false;
+  const closed = store.close().then(() => isClosed = true);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  assertEquals([isClosed, await db.count()], [false, 1]);
+  release.resolve();
+  await closed;
+  assertEquals(await db.count(), 0);
+});
+
 Deno.test("pruneIdleMs does nothing while another instance cleans up", async () => {
   await using db = await open();
   await db.sql`insert into stoma_circuit_breakers (key, updated_at) values ('idle', 1)`;
