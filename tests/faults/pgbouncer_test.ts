@@ -1,13 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
-import { conformanceSteps } from "../conformance/deno_steps.ts";
-import { sqlBackend } from "../conformance/sql_backend.ts";
 import { openNodePostgres, openPostgresJs } from "../support/clients.ts";
 import { connect, createDatabase } from "../support/database.ts";
+import { LOGIN_RETRY_MS, pooledTest, startPgBouncer } from "../support/pgbouncer.ts";
 import { startPostgres } from "../support/postgres_server.ts";
 import { assertAccounted, Instance } from "./instance.ts";
 import { Noise } from "./noise.ts";
-import { findPgBouncer, LOGIN_RETRY_MS, startPgBouncer } from "./pgbouncer.ts";
 
 /** Server connections that all clients share: far fewer than there are clients. */
 const POOL_SIZE = 3;
@@ -15,42 +13,27 @@ const POOLED = { prepare: false };
 const RECOVERY_WITHIN_MS = 2000;
 const DRIVERS = { "postgres.js": openPostgresJs, "node-postgres": openNodePostgres };
 
-const pgBouncer = await findPgBouncer();
-
-function pooledTest(name: string, fn: (t: Deno.TestContext) => Promise<void>): void {
-  const ignore = pgBouncer === undefined;
-  Deno.test({ name: ignore ? `${name} (ignored: there is no pgbouncer)` : name, ignore, fn });
-}
-
-for (const [name, open] of Object.entries(DRIVERS)) {
-  pooledTest(`conformance on ${name} through PgBouncer in transaction mode`, async (t) => {
+pooledTest(
+  "instances behind PgBouncer in transaction mode count exactly",
+  async (_t, pgBouncer) => {
     await using database = await createDatabase();
-    await using pooler = await startPgBouncer(pgBouncer!, POOL_SIZE);
-    await using driver = await open(pooler.urlOf(database.name), POOLED);
+    await using pooler = await startPgBouncer(pgBouncer, POOL_SIZE);
     await using crowd = await Crowd.start(pooler.urlOf(database.name));
-    await conformanceSteps(t, sqlBackend(name, driver.client));
-    await crowd.check();
-  });
-}
-
-pooledTest("instances behind PgBouncer in transaction mode count exactly", async () => {
-  await using database = await createDatabase();
-  await using pooler = await startPgBouncer(pgBouncer!, POOL_SIZE);
-  await using crowd = await Crowd.start(pooler.urlOf(database.name));
-  await crowd.gathered(2000);
-  await using sql = connect(database.url);
-  const rows = await sql<{ clients: number }[]>`
+    await crowd.gathered(2000);
+    await using sql = connect(database.url);
+    const rows = await sql<{ clients: number }[]>`
     select count(*)::int as clients from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid()`;
-  const servers = rows[0]!.clients;
-  assert(servers >= 1 && servers <= POOL_SIZE, `${servers} server connections`);
-  await crowd.check();
-});
+    const servers = rows[0]!.clients;
+    assert(servers >= 1 && servers <= POOL_SIZE, `${servers} server connections`);
+    await crowd.check();
+  },
+);
 
-pooledTest("instances behind PgBouncer go on when its server was killed", async () => {
+pooledTest("instances behind PgBouncer go on when its server was killed", async (_t, pgBouncer) => {
   await using resources = new AsyncDisposableStack();
   const server = resources.use(await startPostgres());
-  const pooler = resources.use(await startPgBouncer(pgBouncer!, POOL_SIZE, server.url));
+  const pooler = resources.use(await startPgBouncer(pgBouncer, POOL_SIZE, server.url));
   {
     await using direct = await openPostgresJs(server.url);
     await migrate(direct.client, "circuits");

@@ -13,7 +13,7 @@ import { DRIVERS, MODES } from "./messages.ts";
 import { last } from "./stage.ts";
 import { StoppedProcess } from "./stopped_process.ts";
 
-const ROUNDS = 5;
+const ROUNDS = 3;
 const STOPPED_MS = 5000;
 /** Both are shorter than the stop. */
 const TIMEOUT_MS = 3000;

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { databaseUrl, urlOf } from "../support/database.ts";
-import { GuardedFolder } from "../support/guarded_folder.ts";
-import { unprivileged } from "../support/unprivileged.ts";
+import { databaseUrl, urlOf } from "./database.ts";
+import { GuardedFolder } from "./guarded_folder.ts";
+import { unprivileged } from "./unprivileged.ts";
 
 const HOST = "127.0.0.1";
 const PORT_ATTEMPTS = 5;
@@ -22,7 +22,7 @@ export interface PgBouncer extends AsyncDisposable {
 }
 
 /** Where PgBouncer is, `undefined` where it is not installed. Debian keeps it off a user's path. */
-export async function findPgBouncer(): Promise<string | undefined> {
+async function findPgBouncer(): Promise<string | undefined> {
   for (const command of ["pgbouncer", "/usr/sbin/pgbouncer"]) {
     try {
       const { success } = await new Deno.Command(command, {
@@ -37,10 +37,25 @@ export async function findPgBouncer(): Promise<string | undefined> {
   }
 }
 
+const found = await findPgBouncer();
+
+/** A test that needs PgBouncer, and gets its command. Without PgBouncer it is ignored, and says so. */
+export function pooledTest(
+  name: string,
+  fn: (t: Deno.TestContext, pgBouncer: string) => Promise<void>,
+): void {
+  const ignore = found === undefined;
+  Deno.test({
+    name: ignore ? `${name} (ignored: there is no pgbouncer)` : name,
+    ignore,
+    fn: (t) => fn(t, found!),
+  });
+}
+
 /**
  * Starts a pooler.
  *
- * @param command What {@linkcode findPgBouncer} found.
+ * @param command PgBouncer, as {@linkcode pooledTest} found it.
  * @param poolSize How many server connections all clients of a database share.
  * @param server The connection string of the server; by default what `DATABASE_URL` names.
  */
