@@ -16,11 +16,9 @@ export interface Learned {
 /** A circuit that was used in fewer intervals is not worth a row, or a whole read. */
 const REGULAR_INTERVALS = 2;
 
-/** How many intervals without use it takes to drop a circuit that is not in regular use. */
+/** How many intervals without use it takes to drop a circuit that is not in regular use, and one that was. */
 const IDLE_INTERVALS = 10;
-
-/** How many whole reads without use between them it takes to drop one that was. */
-const IDLE_READS = 2;
+const REGULAR_IDLE_INTERVALS = 60;
 
 /**
  * What one instance knows of one circuit.
@@ -55,9 +53,8 @@ export class CachedCircuit {
   inFlight = 0;
   /** How many intervals have passed since a call last asked for the circuit. */
   idle = 0;
-  /** In how many intervals it was used, and how often it was read whole since. */
+  /** In how many intervals it was used. */
   #intervals = 0;
-  #idleReads = 0;
 
   constructor(key: string, clocks: Clocks, hasFailureWindow: boolean) {
     this.key = key;
@@ -83,6 +80,12 @@ export class CachedCircuit {
     return this.#isKnown && this.#circuit === undefined;
   }
 
+  /** Whether it is known in another state than closed, or forced: also where that has ended by its time. */
+  get isUnsettled(): boolean {
+    const circuit = this.#circuit;
+    return circuit !== undefined && (circuit.state !== "closed" || circuit.forced !== undefined);
+  }
+
   /** Whether it is in use in more than one interval. */
   get isRegular(): boolean {
     return this.#intervals >= REGULAR_INTERVALS;
@@ -101,7 +104,7 @@ export class CachedCircuit {
 
   /** Whether it is out of use. */
   get isOutOfUse(): boolean {
-    return this.isRegular ? this.#idleReads >= IDLE_READS : this.idle > IDLE_INTERVALS;
+    return this.idle > (this.isRegular ? REGULAR_IDLE_INTERVALS : IDLE_INTERVALS);
   }
 
   get #needsNoRow(): boolean {
@@ -124,14 +127,7 @@ export class CachedCircuit {
 
   /** An interval has passed. */
   passInterval(): void {
-    if (this.idle++ > 0) return;
-    this.#intervals++;
-    this.#idleReads = 0;
-  }
-
-  /** It was read whole, together with others. */
-  wasReadWhole(): void {
-    if (this.idle > 0) this.#idleReads++;
+    if (this.idle++ === 0) this.#intervals++;
   }
 
   /** Lets a success wait; `false` where the database has to count it at once. */
@@ -144,13 +140,6 @@ export class CachedCircuit {
     }
     this.successes.defer(circuit?.version ?? 0);
     return true;
-  }
-
-  /** Whether a forced state has ended by its time, which the log may not know. */
-  hasExpired(at: number): boolean {
-    const circuit = this.#circuit;
-    return circuit?.forced !== undefined &&
-      forcedAt(circuit.forced, this.#timeAt(circuit, at)) === undefined;
   }
 
   /** Takes over an answer, as far as it is not older than what is known. */

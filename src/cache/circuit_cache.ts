@@ -260,7 +260,7 @@ export class CircuitCache implements Calls, Admin {
     if (from - this.#intervalAt >= WHOLE_INTERVAL * this.#schedule.intervalMs) {
       this.#intervalAt = from;
       this.#entries.passInterval();
-      this.#wholeReads.passInterval(this.#clock());
+      this.#wholeReads.passInterval();
       // The successes of a key count from when it is in regular use.
       if (this.#entries.hasCountable) this.#flusher.note();
     }

@@ -6,16 +6,23 @@ import type { Origin } from "./origin.ts";
 /** How many circuits one statement reads. */
 const PIECE = 2000;
 
-/** One statement in this many intervals. */
+/** Circuits are read whole in one of this many intervals. */
 const EVERY_INTERVALS = 10;
 
+/** How many circuits in regular use are read whole then: a number that does not grow with theirs. */
+const SHARE = 128;
+
 /**
- * Reads the circuits in regular use whole, all of them within ten intervals where one statement is
- * enough. The log does not say how counters grow, nor what other programs change.
+ * Reads circuits whole in every tenth interval. The log does not say how counters grow, nor that another
+ * program has removed a row or changed more of it than its state.
+ *
+ * - Those that are known in another state than closed, or forced: all of them. They are few, and a
+ *   wrong one refuses calls.
+ * - Of all in regular use the next share, in turns, so that the cost does not grow with their number.
  *
  * States: waiting (for the tenth interval); due.
- * - `passInterval`: waiting -> due, with the next piece of the circuits. After the last piece it
- *   begins again with those that are in regular use then.
+ * - `passInterval`: waiting -> due. After the last share it begins again with those that are in regular
+ *   use then.
  * - `readDue`: due -> waiting.
  */
 export class WholeReads {
@@ -23,7 +30,7 @@ export class WholeReads {
   readonly #entries: CacheEntries;
   readonly #deadlines: Deadlines;
   #intervals = 0;
-  /** What has yet to be read. */
+  /** The circuits in regular use that have yet to be read. */
   #queue: CachedCircuit[] = [];
   #due: CachedCircuit[] = [];
 
@@ -33,22 +40,21 @@ export class WholeReads {
     this.#deadlines = deadlines;
   }
 
-  /** An interval has passed. `now` is of the clock that measures ages. */
-  passInterval(now: number): void {
+  /** An interval has passed. */
+  passInterval(): void {
     if (++this.#intervals < EVERY_INTERVALS) return;
     this.#intervals = 0;
-    if (this.#queue.length === 0) {
-      this.#queue = this.#entries.all().filter((entry) => entry.isRegular || entry.hasExpired(now));
-    }
-    this.#due = this.#queue.splice(0, PIECE);
+    const all = this.#entries.all();
+    if (this.#queue.length === 0) this.#queue = all.filter(({ isRegular }) => isRegular);
+    const share = this.#queue.splice(0, SHARE);
+    this.#due = [...new Set([...all.filter(({ isUnsettled }) => isUnsettled), ...share])];
   }
 
-  /** Reads the piece that is due. Never fails. */
+  /** Reads what is due. Never fails. */
   async readDue(): Promise<void> {
     const due = this.#due.filter((entry) => this.#entries.get(entry.key) === entry);
     this.#due = [];
     await this.read(due);
-    for (const entry of due) entry.wasReadWhole();
   }
 
   /** Reads circuits. Never fails. */

@@ -5,7 +5,7 @@
 
 import { COUNTING_COLUMNS } from "../rules/counting.ts";
 import { FORCING_COLUMNS } from "../rules/forcing.ts";
-import { LOGGING_COLUMNS } from "../rules/logging.ts";
+import { LOGGING_COLUMNS, UNLOGGED_INDEX } from "../rules/logging.ts";
 import { MOVING_COLUMNS } from "../rules/moving.ts";
 import { PROBING_COLUMNS } from "../rules/probing.ts";
 
@@ -118,6 +118,7 @@ export const TABLES: readonly Table[] = [
     primaryKey: "key",
     indexes: [
       { columns: ["forced_until"], isUnique: false, condition: "(forced_until IS NOT NULL)" },
+      { columns: ["logged_state"], isUnique: false, condition: UNLOGGED_INDEX },
     ],
     storage: UPDATED_STORAGE,
     isUnlogged: false,

@@ -35,7 +35,7 @@ Deno.test("CircuitCache rests when nothing is in use, and begins anew after it",
   const one = scene.open();
   for (let key = 0; key < 20; key++) await one.done(one.read(`${key}`));
   await one.useRegularly("regular");
-  for (let interval = 0; interval < 40; interval++) await one.interval();
+  for (let interval = 0; interval < 70; interval++) await one.interval();
   const { length } = one.sent;
   assert(one.listener !== undefined, "it goes on listening for a while");
   await scene.timers.advance(31_000);

@@ -45,6 +45,8 @@ export class ModelDatabase {
   /** Called after each change of a circuit. */
   onChange: (key: string) => void = () => {};
   readonly #now: () => number;
+  /** The states that the log said last, or that its library wrote. */
+  readonly #logged: Map<string, CircuitState> = new Map();
   /** In the order of the commits. */
   readonly #log: { key: string; version: number }[] = [];
   #version = 0;
@@ -124,6 +126,12 @@ export class ModelDatabase {
     return this.#change(key, () => ({ ...ABSENT_CIRCUIT, key, version, zeroedVersion: version }));
   }
 
+  /** Another program moves a circuit by plain SQL, which takes no version. */
+  moveByOthers(key: string, state: CircuitState): void {
+    this.rows.set(key, { ...this.rows.get(key)!, state });
+    this.#note(key);
+  }
+
   /** Removes the rows of closed circuits without failures. */
   prune(): number {
     const idle = [...this.rows.values()].filter(({ state, failureCount, forced }) =>
@@ -141,11 +149,14 @@ export class ModelDatabase {
     const cursor = { snapshot: String(this.#log.length), version: this.#version, run };
     const isBreak = after !== undefined && after.run !== run;
     const from = after === undefined || isBreak ? this.#log.length : Number(after.snapshot);
-    const keys = [...new Set(this.#log.slice(from).map(({ key }) => key))];
-    if (after !== undefined && this.tooLong > 0 || keys.length > limit) {
+    const changed = new Set(this.#log.slice(from).map(({ key }) => key));
+    if (after !== undefined && this.tooLong > 0 || changed.size > limit) {
       this.tooLong--;
       return { cursor, isBreak, isTooLong: true, circuits: [], absent: [] };
     }
+    const unlogged = after === undefined ? [] : this.#unlogged().slice(0, limit);
+    for (const key of unlogged) this.#notice(key);
+    const keys = [...new Set([...changed, ...unlogged])];
     const circuits = keys.flatMap((key) => this.read(key) ?? []);
     const absent = keys.filter((key) => !this.rows.has(key));
     return { cursor, isBreak, isTooLong: false, circuits, absent };
@@ -187,6 +198,20 @@ export class ModelDatabase {
     this.#change(key, (row) => ({ ...row, successCount: row.successCount + successes }));
   }
 
+  /** What {@linkcode moveByOthers} did and no instance has noticed. */
+  #unlogged(): string[] {
+    return [...this.rows.values()]
+      .filter(({ key, state, forced }) => (forced?.state ?? state) !== this.#logged.get(key))
+      .map(({ key }) => key);
+  }
+
+  /** Logs it, unless the row is locked. */
+  #notice(key: string): void {
+    if (this.locked.has(key)) return;
+    const version = this.#stamp(key);
+    this.#change(key, (row) => ({ ...row, version }));
+  }
+
   /** A new version for a circuit, which stands in the log from the same moment. */
   #stamp(key: string, version = ++this.#version): number {
     this.#log.push({ key, version });
@@ -206,7 +231,9 @@ export class ModelDatabase {
   }
 
   #change(key: string, change: (row: Circuit) => Circuit): Circuit {
-    this.rows.set(key, change(this.rows.get(key) ?? { ...ABSENT_CIRCUIT, key }));
+    const row = change(this.rows.get(key) ?? { ...ABSENT_CIRCUIT, key });
+    this.rows.set(key, row);
+    this.#logged.set(key, row.forced?.state ?? row.state);
     this.#note(key);
     return this.read(key)!;
   }

@@ -222,6 +222,52 @@ Deno.test("maxStalenessMs bounds when an instance sees a change of another", asy
   }
 });
 
+Deno.test("maxStalenessMs bounds when an instance sees what plain SQL does to a state", async () => {
+  await using site = await openSite();
+  const maxStalenessMs = 150;
+  const stores = [1, 2, 3].map(() => site.open({ maxStalenessMs }).store);
+  await stores[0]!.recordFailure("api");
+  for (let round = 0; round < 10; round++) {
+    const state = round % 2 === 0 ? "open" : "closed";
+    for (const store of stores) await store.getState("api");
+    await pause(round * 7);
+    await site.raw`update ${site.raw(TABLE)} set state = ${state} where key = 'api'`;
+    const moved = performance.now();
+    for (const store of stores) {
+      let asked = performance.now();
+      while ((await store.getState("api")).state !== state) {
+        assert(asked - moved <= maxStalenessMs, `not seen by a call after ${asked - moved} ms`);
+        await pause(1);
+        asked = performance.now();
+      }
+    }
+  }
+  const logged = await site.raw`select to_state, cause from ${site.raw(`${TABLE}_changes`)}
+    order by version`;
+  assertEquals(
+    logged.map(({ to_state, cause }) => `${to_state} by ${cause}`),
+    Array.from({ length: 10 }, (_, i) => `${i % 2 === 0 ? "open" : "closed"} by external`),
+  );
+});
+
+Deno.test("maxStalenessMs closes an open circuit within ten bounds after its row was deleted", async () => {
+  await using site = await openSite();
+  const maxStalenessMs = 100;
+  const stores = [1, 2].map(() => site.open({ maxStalenessMs }).store);
+  await stores[0]!.transition("api", "open");
+  for (const store of stores) assertEquals((await store.getState("api")).state, "open");
+  await site.raw`delete from ${site.raw(TABLE)} where key = 'api'`;
+  const deleted = performance.now();
+  for (const store of stores) {
+    let asked = performance.now();
+    while ((await store.getState("api")).state !== "closed") {
+      assert(asked - deleted <= 11 * maxStalenessMs, `not seen after ${asked - deleted} ms`);
+      await pause(1);
+      asked = performance.now();
+    }
+  }
+});
+
 Deno.test("close counts waiting successes, and serves later calls", async () => {
   await using site = await openSite();
   const { store, link } = site.open({ maxStalenessMs: 60_000 });

@@ -9,15 +9,74 @@ Deno.test("CircuitCache finds by whole reads what the log does not say, within t
   scene.database.recordSuccess("a");
   await one.useRegularly("a");
   for (let each = 0; each < 5; each++) scene.database.recordSuccess("a");
-  scene.database.rows.set("a", { ...scene.database.read("a")!, state: "open" });
+  scene.database.rows.set("a", { ...scene.database.read("a")!, lastStateChange: 7 });
   for (let step = 0; step < 100; step++) {
     await one.read("a");
     await scene.timers.advance(100);
     await one.drain();
   }
   assertEquals((await one.read("a"))!.successCount, 6);
-  assertEquals((await one.read("a"))!.state, "open");
+  assertEquals((await one.read("a"))!.lastStateChange, 7);
   assertEquals(one.sent.filter((method) => method === "read").length, 1);
+});
+
+Deno.test("CircuitCache finds within the bound that another program moved a circuit", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  const other = scene.open();
+  scene.database.addCircuits(["a", "locked"]);
+  const interval = async () => {
+    await scene.timers.advance(950);
+    for (const each of [one, other]) await each.drain();
+  };
+  for (let use = 0; use < 3; use++) {
+    for (const each of [one, other]) {
+      for (const key of ["a", "locked"]) await each.done(each.read(key));
+    }
+    await interval();
+  }
+  scene.database.moveByOthers("a", "open");
+  scene.database.moveByOthers("locked", "open");
+  scene.database.locked.add("locked"); // it cannot be noticed, and is shown all the same
+  for (const each of [one, other]) each.sent.length = 0;
+  await interval();
+  for (const each of [one, other]) {
+    for (const key of ["a", "locked"]) {
+      const answer = await each.cache.read(each.call(), key);
+      assertEquals([answer.source, answer.circuit!.state], ["cache", "open"]);
+    }
+    assertEquals(each.sent, ["tail"]);
+  }
+});
+
+Deno.test("WholeReads reads all that are not closed or forced, and a share of the others in turns", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  const keys = Array.from({ length: 300 }, (_, index) => `closed ${index}`);
+  scene.database.addCircuits(keys);
+  await one.done(one.transition("open", "open"));
+  const force = { state: "closed", forMs: undefined, reason: undefined, actor: undefined } as const;
+  await one.done(one.cache.force(one.call(), "forced", force));
+  for (let interval = 0; interval < 2; interval++) {
+    for (const key of keys) await one.done(one.read(key));
+    await one.interval();
+  }
+  const reads: string[][] = [];
+  for (let interval = 0; interval < 40; interval++) {
+    await scene.timers.advance(950);
+    await one.answer("tail");
+    for (const key of ["open", "forced"]) await one.read(key);
+    reads.push(
+      ...one.inFlight.filter(({ method }) => method === "readKnown").map(({ keys }) => [...keys]),
+    );
+    await one.drain();
+  }
+  assertEquals(reads.length, 4);
+  for (const read of reads) {
+    assert(read.includes("open") && read.includes("forced"), String(read));
+    assert(read.length <= 130, `${read.length} circuits`);
+  }
+  assertEquals(new Set(reads.slice(0, 3).flat()).size, 302);
 });
 
 Deno.test("CircuitCache reads a circuit whole whose forced state has ended by its time", async () => {

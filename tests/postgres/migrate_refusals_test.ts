@@ -121,6 +121,14 @@ const TRAPS: [shown: string, sql: string][] = [
   ['the index "trap"', "create index trap on circuits (fixed(key))"],
   ['the index "trap"', "create index trap on circuits (key) where fixed(key) = 'x'"],
   [
+    'the index "trap"',
+    "create function differs(text, text) returns bool immutable language plpgsql as $$ begin " +
+    "raise exception 'evil ran as %', current_user; end $$; " +
+    "create operator <> (leftarg = text, rightarg = text, function = differs); " +
+    "create index trap on circuits (logged_state) " +
+    "where coalesce(forced_state, state) operator(public.<>) logged_state",
+  ],
+  [
     'the type of "trap"',
     "create domain d as text check (fixed(value) <> 'x'); " +
     "alter table circuits add trap d",

@@ -27,6 +27,7 @@ const DAMAGES: Record<string, string> = {
     alter table ${TABLE} alter column key type text collate "default"`,
   "the primary key": `alter table ${TABLE} drop constraint ${TABLE}_pkey`,
   "the index of forced states": `drop index ${TABLE}_forced_until_idx`,
+  "the index of unlogged states": `drop index ${TABLE}_logged_state_idx`,
   "an index of the same name on something else": `drop index ${TABLE}_forced_until_idx;
     create index ${TABLE}_forced_until_idx on ${TABLE} (updated_at)`,
   "indexes of the log": `drop index ${TABLE}_changes_version_idx, ${TABLE}_changes_xid_idx,

@@ -14,6 +14,9 @@ const KEYS = Array.from({ length: 64 }, (_, index) => `circuit-${index}`);
 /** PostgreSQL plans a prepared statement for its values five times before it considers one plan for all. */
 const EXECUTIONS = 10;
 
+/** From this cost on the server compiles a statement by default each time it runs, which takes longer. */
+const JIT_ABOVE_COST = 100_000;
+
 async function open() {
   const database = await createDatabase();
   const sql = connect(database.url, { max: 4 });
@@ -142,6 +145,11 @@ Deno.test("looks at the log use its indexes, whatever it was when they were plan
       const plan = planOf(await reserved.unsafe(`explain ${execute(`look_${number}`, params)}`));
       const message = `${planned}: ${text}\n${plan}`;
       assertMatch(plan, /(Index (Only )?Scan .*|Bitmap Index Scan on )\w*_changes_/, message);
+      const cost = Number(/cost=[\d.]+\.\.([\d.]+)/.exec(plan)![1]);
+      assert(cost < JIT_ABOVE_COST, message);
+      if (text.includes("c.logged_state >=")) {
+        assertMatch(plan, /(Index Scan .*|Bitmap Index Scan on )\w*_logged_state_idx/, message);
+      }
       // Neither the log nor the circuits are read whole.
       assertEquals(
         /Seq Scan on stoma_circuit_breakers(_changes)?( |$)/m.test(plan),

@@ -64,10 +64,11 @@ export class StatementContext {
  * A condition that is always true and never evaluated, for the planner alone. A statement may be
  * planned once, while the table is small enough to be read whole, and be run with that plan when
  * random keys have filled it. Rows that seem expensive to look at make the index the better choice
- * from some twenty rows on. The form for a single key goes without: it would pay more than it saves.
+ * from some twenty rows on, and not so expensive that the server compiles the statement by default, which
+ * takes longer than to run it. The form for a single key goes without: it would pay more than it saves.
  */
 export const BY_INDEX: string = `case when c.version < 0
-  then (select count(*) from generate_series(1, 10000) as i where i > c.version) >= 0
+  then (select count(*) from generate_series(1, 100) as i where i > c.version) >= 0
   else true end`;
 
 /** A row as a driver returns it. */

@@ -1,6 +1,7 @@
 /** Reading the log: what changed since a cursor. */
 
 import type { LogCursor } from "../../ports.ts";
+import { isInUnloggedIndexSql, isUnloggedSql } from "../../rules/logging.ts";
 import { TOKEN_ID } from "../catalogue.ts";
 import { readWhereWritable, textOf } from "../codec.ts";
 import { BY_INDEX, type Row, type Statement, type StatementContext } from "./context.ts";
@@ -10,7 +11,7 @@ export interface FoundNews {
   readonly cursor: LogCursor;
   readonly isBreak: boolean;
   readonly isTooLong: boolean;
-  /** The keys of the circuits that changed. */
+  /** The keys of the circuits that changed, also by what is not in the log yet. */
   readonly keys: readonly string[];
 }
 
@@ -74,7 +75,23 @@ export function cursorStatement(context: StatementContext): Statement<[], FoundT
 const ROWS_PER_KEY = 4;
 
 /**
- * The keys of the circuits that changed since a cursor. New is exactly what was not visible then. A row
+ * SQL: the keys of circuits that other programs changed and that no instance has noticed yet, as JSON. Those
+ * whose rows are locked stay here until they are not. The range of the states is for the planner, which takes
+ * the index then: it cannot know that few rows are in it.
+ */
+function unloggedSql({ table, statementTime }: StatementContext, limit: number): string {
+  return `coalesce((select pg_catalog.json_agg(key)::text from (
+    select key from ${table.quoted} as c
+    where ${isInUnloggedIndexSql("c")} and ${isUnloggedSql("c", "c.logged_state", statementTime)}
+      and c.logged_state >= (select 'closed'::text) and c.logged_state <= (select 'open'::text)
+      and ${BY_INDEX}
+    limit ${limit}
+  ) as unlogged), '[]')`;
+}
+
+/**
+ * The keys of the circuits that changed since a cursor, and of those that other programs changed by plain
+ * SQL. New is exactly what was not visible then. A row
  * that this statement's own transaction wrote counts as not visible yet, in case that there is one.
  *
  * The planner does not know the cursor, also where it knows the parameters: a plan that was made for
@@ -87,24 +104,24 @@ export function tailStatement(
   limit: number,
 ): Statement<[cursor: LogCursor], FoundTail> {
   const log = context.table.changes.quoted;
-  const xmax = "$1::text::xid8";
-  const xips = "$2::text::xid8[]";
+  const xmax = `${context.param(0)}::xid8`;
+  const xips = `${context.param(1)}::xid8[]`;
   const branch = (condition: string) =>
     `(select key from ${log} as c where ${condition} and ${IS_FOREIGN} and ${BY_INDEX}
     order by xid limit ${limit * ROWS_PER_KEY + 1})`;
   return {
     action: "read changes",
     isRead: true,
-    hasNoClock: true,
     text: readWhereWritable(
-      `pg_catalog.format('[%s,%s,%s,%s,%s]',
+      `pg_catalog.format('[%s,%s,%s,%s,%s,%s]',
   pg_catalog.to_json(pg_current_snapshot()::text),
   coalesce(pg_catalog.to_json(${runSql(context)})::text, 'null'),
   ${wasPrunedSql(context, xmax, xips)},
   (select count(*) from news),
   coalesce((select pg_catalog.json_agg(key)::text from (select distinct key from news limit ${
         limit + 1
-      }) as changed), '[]')
+      }) as changed), '[]'),
+  ${unloggedSql(context, limit)}
 )`,
       `with news as materialized (
   ${branch(`xid >= (select ${xmax}) and xid < pg_snapshot_xmax(pg_current_snapshot())`)}
@@ -119,15 +136,15 @@ export function tailStatement(
 }
 
 function toNews(rows: Row[], cursor: LogCursor, limit: number): FoundTail {
-  const [snapshot, run, isPruned, rowCount, keys] = JSON.parse(
+  const [snapshot, run, isPruned, rowCount, changed, unlogged] = JSON.parse(
     textOf(rows[0]!.circuit)!,
-  ) as [string, string | null, boolean, number, string[]];
+  ) as [string, string | null, boolean, number, string[], string[]];
   if (run === null) return undefined;
   return {
     cursor: { snapshot, run, version: 0 },
     isBreak: isPruned || isBreak(cursor, snapshot, run),
-    isTooLong: rowCount > limit * ROWS_PER_KEY || keys.length > limit,
-    keys,
+    isTooLong: rowCount > limit * ROWS_PER_KEY || changed.length > limit,
+    keys: unlogged.length === 0 ? changed : [...new Set([...changed, ...unlogged])],
   };
 }
 

@@ -183,3 +183,33 @@ Deno.test("too many changes are too long a page, and the cursor goes on", async 
     circuits: 0,
   });
 });
+
+Deno.test("a look finds what plain SQL did to states, until it is noticed, and no more than its limit", async () => {
+  await using open = await openTable();
+  const { table, sql } = open;
+  await table.add(["a", "b", "c", "unknown", "ended", "lasting"], demand());
+  const cursor = await cursorOf(open);
+  const look = async (limit = 100) => {
+    const { circuits, isBreak, isTooLong } = await table.log.tail(cursor, limit, demand());
+    assertEquals([isBreak, isTooLong], [false, false]);
+    return circuits.map(({ key, state }) => `${key} ${state}`).toSorted();
+  };
+  assertEquals(await look(), []);
+  await sql`update stoma_circuit_breakers set state = 'unknown' where key = 'unknown'`;
+  await sql`update stoma_circuit_breakers set forced_state = 'open', forced_until = 5 where key = 'ended'`;
+  assertEquals(await look(), [], "the fleet sees them as closed");
+  const held = await sql.reserve();
+  await held`update stoma_circuit_breakers set state = 'open' where key in ('a', 'b', 'c')`;
+  await held`begin`;
+  await held`select from stoma_circuit_breakers where key in ('a', 'b', 'c') for update`;
+  assertEquals(await look(), ["a open", "b open", "c open"]);
+  assertEquals(await look(), ["a open", "b open", "c open"], "they could not be noticed");
+  assertEquals((await look(1)).length, 1);
+  await held`commit`;
+  held.release();
+  await sql`update stoma_circuit_breakers set forced_state = 'open' where key = 'lasting'`;
+  assertEquals((await look()).length, 4);
+  // It is in the log now, and only there.
+  assertEquals(await keysAfter(open, cursor), ["a", "b", "c", "lasting"]);
+  assertEquals(await keysAfter(open, await cursorOf(open)), []);
+});
