@@ -7,9 +7,13 @@ import type { CacheEntries } from "./entries.ts";
 import { LastCount, type OpenFlush, PIECE } from "./last_count.ts";
 import type { Origin, Timers } from "./origin.ts";
 
-/** In which part of the time successes are counted: the fleet's statements are spread over it. */
-const EARLIEST = 0.5;
-const LATEST = 0.9;
+/**
+ * In which part of the time successes are counted. The first flush of an instance is sent in any part of it:
+ * instances that begin together are spread over the whole time from then on.
+ */
+const FIRST = 0.15;
+const EARLIEST = 0.75;
+const LATEST = 0.95;
 
 /** The pause before a flush that found another one running is sent again, as a share of the time. */
 const RETRY = 1 / 8;
@@ -71,7 +75,8 @@ export class Flusher {
   note(): void {
     if (this.#timer !== undefined || this.#running !== undefined || this.#isEnded) return;
     const { countWithinMs, random } = this.#options;
-    this.#schedule(countWithinMs * (EARLIEST + (LATEST - EARLIEST) * random()));
+    const earliest = this.#number === 0 ? FIRST : EARLIEST;
+    this.#schedule(countWithinMs * (earliest + (LATEST - earliest) * random()));
   }
 
   /** Writes the row of the instance where it is due. Never fails. */

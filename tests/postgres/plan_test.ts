@@ -1,7 +1,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
+import { parseTableName } from "../../src/postgres/identifier.ts";
+import { StatementContext } from "../../src/postgres/statements/context.ts";
+import { flushStatement } from "../../src/postgres/statements/flush.ts";
 import type { PostgresClient } from "../../src/types.ts";
+import { openTable, RULES } from "../support/circuit_table.ts";
 import { connect, createDatabase } from "../support/database.ts";
 
 Deno.test("statements for many circuits keep the index, whatever the table was when they were planned", async () => {
@@ -45,4 +49,34 @@ Deno.test("statements for many circuits keep the index, whatever the table was w
   }
   reserved.release();
   await sql.end();
+});
+
+Deno.test("a flush finds its rows by the index, then by their places, whatever the table was", async () => {
+  await using open = await openTable();
+  const { sql } = open;
+  const context = new StatementContext(
+    parseTableName("test", "stoma_circuit_breakers"),
+    RULES,
+    false,
+    "default",
+  );
+  const reserved = await sql.reserve();
+  await reserved`set plan_cache_mode = force_generic_plan`;
+  for (const moment of ["never analyzed", "analyzed while it held little"]) {
+    if (moment !== "never analyzed") {
+      await reserved`insert into stoma_circuit_breakers (key)
+        select 'circuit-' || i from generate_series(1, 25) as i`;
+      await reserved`analyze stoma_circuit_breakers`;
+    }
+    await reserved.unsafe(
+      `prepare flush (text, text, text, text, text) as ${flushStatement(context).text}`,
+    );
+    const plan = await reserved.unsafe("explain execute flush ('me', '1', '{a}', '{1}', '{0}')");
+    await reserved`deallocate flush`;
+    const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
+    assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, `${moment}: ${lines}`);
+    assertMatch(lines, /Tid Scan on stoma_circuit_breakers/, `${moment}: ${lines}`);
+    assertEquals(/Seq Scan on stoma_circuit_breakers( |$)/m.test(lines), false, lines);
+  }
+  reserved.release();
 });

@@ -1,6 +1,6 @@
 /** That deferred successes count exactly once, and that a flush waits for nothing. */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Deferred, Flush } from "../../../src/ports.ts";
 import { demand, type OpenTable, openTable } from "../../support/circuit_table.ts";
 
@@ -104,7 +104,7 @@ Deno.test("a flush of an instance without a row counts nothing", async () => {
 });
 
 Deno.test("successes from before their circuit was zeroed do not count, those after it do (E3)", async () => {
-  await using open = await openWith("a");
+  await using open = await openWith("a", "b");
   const { table } = open;
   const version = async () => (await table.read(["a"], demand()))[0]!.version;
   const before = await version();
@@ -117,15 +117,11 @@ Deno.test("successes from before their circuit was zeroed do not count, those af
   await table.force("a", { ...force, state: "open" }, demand());
   await table.force("a", { ...force, state: undefined }, demand());
   const released = await version();
-  const flush = flushOf(
-    1,
-    ["a", 1, before],
-    ["a", 10, opened],
-    ["a", 100, closed],
-    ["a", 1000, released],
-  );
-  assertEquals(await table.flush(instance, flush, demand()), []);
-  assertEquals(await countsOf(open), { a: 1100 });
+  for (const [i, version] of [before, opened, closed, released].entries()) {
+    const flush = flushOf(i + 1, ["a", 10 ** i, version], ["b", 1]);
+    assertEquals(await table.flush(instance, flush, demand()), []);
+  }
+  assertEquals(await countsOf(open), { a: 1100, b: 4 });
 });
 
 Deno.test("countDeferred waits for its rows, and returns those that there are", async () => {
@@ -155,4 +151,37 @@ Deno.test("registering makes the token where it is missing, and renews the insta
     { id: instance.id, label: "pod", bound_ms: 5000, was_seen: true },
     { id: "token", label: "", bound_ms: 0, was_seen: false },
   ]);
+});
+
+Deno.test("flushes count exactly beside statements that write the same rows meanwhile", async () => {
+  const keys = Array.from({ length: 400 }, (_, index) => `circuit ${index}`);
+  await using open = await openWith(...keys);
+  const { table } = open;
+  const beside = open.another();
+  let isFlushing = true;
+  let failures = 0;
+  const write = async () => {
+    for (let from = 0; isFlushing; from = (from + 40) % keys.length) {
+      const tallies = keys.slice(from, from + 40).toReversed()
+        .map((key) => ({ key, successes: 0, failures: 1 }));
+      await beside.record(tallies, demand());
+      failures += tallies.length;
+    }
+  };
+  const writing = Promise.all([write(), write()]);
+  let number = 0;
+  let leftOvers = 0;
+  for (let round = 0; round < 40; round++) {
+    for (let waiting: readonly string[] = keys; waiting.length > 0;) {
+      const flush = flushOf(++number, ...waiting.map((key): [string, number] => [key, 3]));
+      waiting = (await table.flush(instance, flush, demand()))!;
+      leftOvers += waiting.length;
+    }
+  }
+  isFlushing = false;
+  await writing;
+  assert(leftOvers > 0, "no flush met a row that was being written");
+  assertEquals(new Set(Object.values(await countsOf(open))), new Set([120]));
+  const [sum] = await open.sql`select sum(failure_count)::int as sum from stoma_circuit_breakers`;
+  assertEquals(sum!.sum, failures);
 });
