@@ -39,11 +39,6 @@ export function isUnloggedSql(row: string, loggedState: string, now: string): st
  */
 export const UNLOGGED_INDEX = "(COALESCE(forced_state, state) <> logged_state)";
 
-/** SQL: that a row is in this index, and may be such a row. */
-export function isInUnloggedIndexSql(row: string): string {
-  return `coalesce(${row}.forced_state, ${row}.state) <> ${row}.logged_state`;
-}
-
 /** Why the fleet sees a state that the log does not know. */
 export function unloggedCause(
   { forced }: Logged,

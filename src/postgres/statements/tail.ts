@@ -1,7 +1,7 @@
 /** Reading the log: what changed since a cursor. */
 
 import type { LogCursor } from "../../ports.ts";
-import { isInUnloggedIndexSql, isUnloggedSql } from "../../rules/logging.ts";
+import { isUnloggedSql } from "../../rules/logging.ts";
 import { TOKEN_ID } from "../catalogue.ts";
 import { readWhereWritable, textOf } from "../codec.ts";
 import { BY_INDEX, type Row, type Statement, type StatementContext } from "./context.ts";
@@ -76,13 +76,16 @@ const ROWS_PER_KEY = 4;
 
 /**
  * SQL: the keys of circuits that other programs changed and that no instance has noticed yet, as JSON. Those
- * whose rows are locked stay here until they are not. The range of the states is for the planner, which takes
- * the index then: it cannot know that few rows are in it.
+ * whose rows are locked stay here until they are not. The first condition is that of `UNLOGGED_INDEX`. The
+ * range of the states is for the planner, which takes the index then: it cannot know that few rows are in
+ * it.
  */
 function unloggedSql({ table, statementTime }: StatementContext, limit: number): string {
   return `coalesce((select pg_catalog.json_agg(key)::text from (
     select key from ${table.quoted} as c
-    where ${isInUnloggedIndexSql("c")} and ${isUnloggedSql("c", "c.logged_state", statementTime)}
+    where coalesce(c.forced_state, c.state) <> c.logged_state and ${
+    isUnloggedSql("c", "c.logged_state", statementTime)
+  }
       and c.logged_state >= (select 'closed'::text) and c.logged_state <= (select 'open'::text)
       and ${BY_INDEX}
     limit ${limit}
@@ -91,8 +94,8 @@ function unloggedSql({ table, statementTime }: StatementContext, limit: number):
 
 /**
  * The keys of the circuits that changed since a cursor, and of those that other programs changed by plain
- * SQL. New is exactly what was not visible then. A row
- * that this statement's own transaction wrote counts as not visible yet, in case that there is one.
+ * SQL. New is exactly what was not visible then. A row that this statement's own transaction wrote counts
+ * as not visible yet, in case that there is one.
  *
  * The planner does not know the cursor, also where it knows the parameters: a plan that was made for
  * their values would always seem cheaper to it than one for all cursors, and it would plan each time,
