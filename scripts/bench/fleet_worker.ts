@@ -65,6 +65,8 @@ const PORTIONS = 20;
 /** When this number of portions of an instance waits for the database, it makes no more calls. */
 const MOST_PENDING = 4;
 const TICK_MS = 10;
+/** Between two attempts of an instance to read its circuits. */
+const PAUSE_MS = 100;
 
 class Figures {
   readonly families = new Map<string, { statements: number; failures: number; times: Histogram }>();
@@ -165,8 +167,12 @@ class FleetPart implements AsyncDisposable {
     }
     this.#using = this.#keepInUse();
     for (const { store } of this.#stores) {
-      // A busy machine may take longer for it than the store waits.
-      while (!await this.#readAll(store)) this.#figures.failures++;
+      // A busy machine may take longer for it than the store waits. In the outage that follows all reads
+      // fail at once: without a pause between them no timer would run that ends it.
+      while (!await this.#readAll(store)) {
+        this.#figures.failures++;
+        await pass(PAUSE_MS);
+      }
       this.#begun++;
     }
   }
@@ -203,7 +209,7 @@ class FleetPart implements AsyncDisposable {
         if (used.pending < MOST_PENDING * portion) this.#useSome(used, first, portion);
       }
       expected = performance.now() + TICK_MS;
-      await new Promise((resolve) => setTimeout(resolve, TICK_MS));
+      await pass(TICK_MS);
     }
   }
 
@@ -236,6 +242,10 @@ class FleetPart implements AsyncDisposable {
     await Promise.all(this.#stores.map(({ store }) => store.close().catch(() => {}))); // counts no more
     await this.#connection[Symbol.asyncDispose]();
   }
+}
+
+function pass(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 if (import.meta.main) {
