@@ -37,6 +37,7 @@ export {
 } from "./src/errors.ts";
 export type { CircuitKey } from "./src/key.ts";
 export { InMemoryCircuitBreakerStore } from "./src/memory_store.ts";
+export type { ResetBackoff, RuleOptions } from "./src/options/rule_options.ts";
 export type {
   InMemoryCircuitBreakerStoreOptions,
   OutageBeginning,
@@ -45,6 +46,7 @@ export type {
   PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
 } from "./src/options/store_options.ts";
+export type { AcquireOptions, Permit, PermitOutcome } from "./src/permit.ts";
 export { migrate, type MigrateOptions } from "./src/postgres/migrate.ts";
 export { schemaSql, type SchemaSqlOptions } from "./src/postgres/schema.ts";
 export { PostgresCircuitBreakerStore } from "./src/store.ts";
@@ -66,5 +68,6 @@ export type {
   CircuitBreakerStore,
   CircuitState,
   PostgresClient,
+  ResultOptions,
   Unlisten,
 } from "./src/types.ts";

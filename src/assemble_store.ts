@@ -1,4 +1,5 @@
 import { Admission } from "./admission/admission.ts";
+import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
 import { CircuitCache } from "./cache/circuit_cache.ts";
 import { runAloneOf } from "./client_traits.ts";
 import { History } from "./feed/history.ts";
@@ -23,6 +24,8 @@ import { runSingle } from "./postgres/single.ts";
 import { TableTrimmer } from "./postgres/table_trimmer.ts";
 import { TailDispatcher } from "./postgres/tail_dispatcher.ts";
 import { Underway } from "./postgres/underway.ts";
+import { QuorumCircuits } from "./quorum/quorum_circuits.ts";
+import { fleetRulesOf } from "./rules/voting.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
 import { Deadlines } from "./time/deadlines.ts";
 import type { PostgresClient } from "./types.ts";
@@ -43,7 +46,7 @@ export interface StoreParts {
 
 /**
  * Builds a store from its floors, from the bottom up: statements, dispatcher, outage guard, cache,
- * admission. It sends nothing.
+ * quorum, admission. It sends nothing.
  */
 export function assembleStore(
   client: PostgresClient,
@@ -63,9 +66,10 @@ export function assembleStore(
   };
 
   const known = KnownVersions.of(client, name.quoted);
+  const fleetRules = fleetRulesOf(rules);
   const table = new CircuitTable(client, name, {
     now,
-    rules,
+    rules: fleetRules,
     durability: options.durability,
     actor: options.instanceId,
     onLogged: (rows, circuits) => {
@@ -77,9 +81,11 @@ export function assembleStore(
     wasHeldUpSince,
     onTime: (sent, server, received) => offset.observe(sent, server, received),
   });
+  /** The clock that decides, as far as this instance knows it. */
+  const decidingNow = now ?? (() => Date.now() - offset.value);
   const local = options.onOutage === "throw"
     ? undefined
-    : new LocalCircuits(rules, now ?? (() => Date.now() - offset.value));
+    : new LocalCircuits(fleetRules, decidingNow);
   const onStatement = (event: StatementEvent) => {
     outage.onStatement(event);
     if (event.error !== undefined && !REPORTED_BY_CALLERS.includes(event.kind)) {
@@ -130,10 +136,20 @@ export function assembleStore(
     maxStalenessMs,
     countWithinMs: options.countWithinMs,
     hasFailureWindow: rules.failureWindowMs !== undefined,
+    rateWindowMs: rules.trip.rates?.windowMs,
+    hasSlowRate: rules.trip.rates?.slowRate !== undefined,
     deadlines,
     now,
     onError: reports.report,
     feed,
+  });
+  const circuits = cache ?? guard;
+  // With a quorum no rule opens the fleet's circuits: the own circuits of each instance vote.
+  const quorum = rules.quorum === undefined ? undefined : new QuorumCircuits(circuits, {
+    rules,
+    label: options.instanceId,
+    now: decidingNow,
+    deadlines,
   });
   const pruner = pruneIdleMs === undefined ? undefined : new BackgroundPruner(
     (idleMs, limit) => underway.run(() => guard.prune(begin(), { idleMs, limit, isElected: true })),
@@ -148,8 +164,17 @@ export function assembleStore(
     now,
     known: () => known.copy(),
   });
+  const judged = quorum ?? circuits;
+  const admission = new Admission({
+    ...options.isObserving
+      ? { circuits: new ObservedCircuits(judged, rules), rules: unrefusedRules(rules) }
+      : { circuits: judged, rules },
+    clock,
+    begin,
+    onError: reports.report,
+  });
   return {
-    admission: new Admission({ circuits: cache ?? guard, rules, clock, begin }),
+    admission,
     watches,
     history: new History({ log: guard, begin, clock }),
     check: () => deadlines.race(begin(), "check store", checkReadiness(client, name)),
@@ -158,9 +183,11 @@ export function assembleStore(
       pruner?.end();
       logTrimmer.end();
       watches.end();
+      const ended = Promise.all([quorum?.end(call), admission.close(call)]);
       try {
         await cache?.end(call);
       } finally {
+        await ended;
         outage.end();
       }
       // After it, nothing of the store is under way on the client, as far as calls have ended.

@@ -14,6 +14,32 @@ export interface ForcedState {
   by: string | undefined;
 }
 
+/** What most circuits do not have at most times. */
+export interface CircuitDetails {
+  /** How many probes of the present round succeeded. */
+  readonly probeSettled: number;
+  /** How long it stays open before it admits probes, in milliseconds; 0 for as long as the options say. */
+  readonly resetMs: number;
+  /** When a rate seemed to make it due to open, which a later record decides; 0 for never. */
+  readonly suspectAt: number;
+  /** The labels of instances that vote for opening it, and when each was last seen. */
+  readonly votes: readonly Vote[];
+}
+
+/** The vote of an instance that finds that a circuit has to open. */
+export interface Vote {
+  readonly label: string;
+  readonly seenAt: number;
+}
+
+/** The details of a circuit that has none. */
+export const NO_DETAILS: CircuitDetails = {
+  probeSettled: 0,
+  resetMs: 0,
+  suspectAt: 0,
+  votes: [],
+};
+
 /** A circuit at one moment. Times are epoch milliseconds of the clock that decides. */
 export interface Circuit {
   key: string;
@@ -37,6 +63,8 @@ export interface Circuit {
   probeExpiresAt: number;
   /** What an operator forced, whether or not it is still in force. */
   forced: ForcedState | undefined;
+  /** One object for all circuits that have none: {@linkcode NO_DETAILS}. */
+  details: CircuitDetails;
   /** When the circuit was like this. */
   readAt: number;
   /** Whether the fleet sees another state than the log said last. Absent where it does not. */
@@ -56,6 +84,7 @@ export const ABSENT_CIRCUIT: Readonly<Omit<Circuit, "key">> = {
   probeCount: 0,
   probeExpiresAt: 0,
   forced: undefined,
+  details: NO_DETAILS,
   readAt: 0,
 };
 
@@ -80,8 +109,21 @@ export function withCounts(
     probeCount: circuit.probeCount,
     probeExpiresAt: circuit.probeExpiresAt,
     forced: circuit.forced,
+    details: circuit.details,
     readAt,
   };
+}
+
+/** The circuit's details with some that differ: {@linkcode NO_DETAILS} where it then has none. */
+export function withDetails(
+  { details }: Pick<Circuit, "details">,
+  changes: Partial<CircuitDetails>,
+): CircuitDetails {
+  const changed = { ...details, ...changes };
+  const { probeSettled, resetMs, suspectAt, votes } = changed;
+  return probeSettled === 0 && resetMs === 0 && suspectAt === 0 && votes.length === 0
+    ? NO_DETAILS
+    : changed;
 }
 
 /** The round of probes that a claim belongs to: what fences the result of its probe. */

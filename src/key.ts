@@ -12,9 +12,10 @@ export const MAX_PLAIN_KEY_BYTES = 512;
 /** How much of a digested key stays readable, in UTF-16 units. */
 const READABLE_UNITS = 120;
 
-// A key that already looks like a digested one is digested too, so that no two keys share a row.
+// A key that already looks like a marked one is digested too, so that no two keys share a row.
 const DIGEST_MARK = "~sha256:";
-const DIGESTED = /~sha256:[0-9a-f]{64}$/;
+const MARKED = /~(sha256:[0-9a-f]{64}|observed)$/;
+const OBSERVED_MARK = "~observed";
 const MARK_BEGIN = DIGEST_MARK.charCodeAt(0);
 const LAST_ASCII = 0x7f;
 const encoder = new TextEncoder();
@@ -40,6 +41,11 @@ export function isList(
 /** The form of a key in the table. A stored key has that form already. */
 export function storedKeyOf(key: CircuitKey): string | Promise<string> {
   return typeof key === "string" ? storedKey(key) : key.storedKey;
+}
+
+/** The stored key of the circuit that instances judge which only observe. */
+export function observedKeyOf(stored: string): string {
+  return stored.endsWith(OBSERVED_MARK) ? stored : stored + OBSERVED_MARK;
 }
 
 /**
@@ -71,7 +77,7 @@ function isPlain(key: string): boolean {
 
 /** The same for a key with characters that the loop does not judge. */
 function isPlainUnusual(key: string): boolean {
-  if (key.includes(DIGEST_MARK) && DIGESTED.test(key)) return false;
+  if (MARKED.test(key)) return false;
   // The decoders of some drivers drop a leading U+FEFF as a byte order mark.
   if (key.startsWith("\ufeff")) return false;
   return !key.includes("\0") && isWellFormed(key) &&

@@ -10,12 +10,20 @@ import type {
   PruneOptions,
   WatchOptions,
 } from "./operator_types.ts";
-import type { CircuitBreakerSnapshot, CircuitBreakerStore, CircuitState } from "./types.ts";
+import type {
+  CircuitBreakerSnapshot,
+  CircuitBreakerStore,
+  CircuitState,
+  ResultOptions,
+} from "./types.ts";
+import type { AcquireOptions, Permit } from "./permit.ts";
 import { History } from "./feed/history.ts";
 import { Watches } from "./feed/watch.ts";
 import { MemoryCircuits } from "./rules/memory_circuits.ts";
 import { MemoryLog } from "./rules/memory_log.ts";
+import { ownRulesOf } from "./rules/voting.ts";
 import { Admission } from "./admission/admission.ts";
+import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
 import { type CircuitKey, isList } from "./key.ts";
 import { IMMEDIATE_CALL } from "./time/call.ts";
 
@@ -29,7 +37,8 @@ const DEFAULT_ROWS = 1000;
  *
  * It takes the same options. It checks and ignores those that only a database needs: `table`,
  * `timeoutMs`, `onOutage`, `onOutageChange`, `onError`, `durability`, `pruneIdleMs`, `maxCircuits`,
- * `maxStalenessMs` and `countWithinMs`. Its log keeps the last 1000 changes by default.
+ * `maxStalenessMs` and `countWithinMs`. Its log keeps the last 1000 changes by default. With `quorum` it
+ * has no votes: it opens circuits as an instance of a fleet opens them for itself.
  *
  * @example
  * ```ts
@@ -59,11 +68,19 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const { now = () => Date.now(), rules, historyMs, instanceId: actor } = resolved;
     const historyRows = options.historyRows === undefined ? DEFAULT_ROWS : resolved.historyRows;
     const log = new MemoryLog({ historyMs, historyRows }, now);
-    const circuits = new MemoryCircuits(rules, now, "local", undefined, { log, actor });
+    // One instance reaches no quorum. It judges alone, as each instance of a fleet does for itself.
+    const judged = rules.quorum === undefined ? rules : ownRulesOf(rules);
+    const circuits = new MemoryCircuits(judged, now, "local", undefined, { log, actor });
     const clock = { now, toCaller: (time: number) => time };
     const begin = () => IMMEDIATE_CALL;
     const feed = { canListen: true, subscribe: (listener: () => void) => log.subscribe(listener) };
-    this.#admission = new Admission({ circuits, rules, clock, begin });
+    this.#admission = new Admission({
+      ...resolved.isObserving
+        ? { circuits: new ObservedCircuits(circuits, rules), rules: unrefusedRules(rules) }
+        : { circuits, rules },
+      clock,
+      begin,
+    });
     this.#history = new History({ log: circuits, begin, clock });
     this.#watches = new Watches({
       log: circuits,
@@ -93,26 +110,43 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Counts one success.
+   * Asks for a permit for one call, by the same rules as `getState`. Both may be used on one circuit.
+   * Without `resetTimeoutMs` an open circuit refuses until something else moves it.
    *
    * @param key Any string, or a listed circuit.
-   * @returns The snapshot that includes it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @param options A signal that ends a probe.
+   * @returns The permit, which takes the result.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
    */
-  recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
-    return this.#admission.recordSuccess(key);
+  acquire(key: CircuitKey, options?: AcquireOptions): Promise<Permit> {
+    return this.#admission.acquire(key, options);
   }
 
   /**
-   * Counts one failure.
+   * Counts one success. With rules of the store's own, it opens the circuit where this result makes it due.
    *
    * @param key Any string, or a listed circuit.
+   * @param options How long the call took.
+   * @returns The snapshot that includes it.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
+   * @throws {RangeError} If `durationMs` is below 0.
+   */
+  recordSuccess(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.recordSuccess(key, options);
+  }
+
+  /**
+   * Counts one failure. With rules of the store's own, it opens the circuit where this result makes it due.
+   *
+   * @param key Any string, or a listed circuit.
+   * @param options How long the call took.
    * @returns The snapshot that includes it. With `failureWindowMs`, its `failureCount` is that of
    * the window.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
+   * @throws {RangeError} If `durationMs` is below 0.
    */
-  recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
-    return this.#admission.recordFailure(key);
+  recordFailure(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
+    return this.#admission.recordFailure(key, options);
   }
 
   /**
@@ -122,8 +156,8 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * With `resetTimeoutMs`, a move to `closed` or `open` is the result of a probe, where this
    * instance was admitted one. It applies only while the round of that probe lasts. A move to
-   * `open` by any other instance applies only to a closed circuit. While an operator forces a
-   * state, no move applies.
+   * `open` by any other instance applies only to a closed circuit; with `trip: "store"`, to one that is
+   * due to open. While an operator forces a state, no move applies.
    *
    * @param key Any string, or a listed circuit.
    * @param to The state to move to.
@@ -282,17 +316,17 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   async check(): Promise<void> {}
 
   /**
-   * Ends the store's watches, and each later one as soon as it begins. Its circuits stay, and other
-   * calls work as before.
+   * Ends the store's watches, and each later one as soon as it begins. Hands back the probes of
+   * permits that are not reported. Its circuits stay, and other calls work as before.
    */
   destroy(): void {
-    this.#watches.end();
+    void this.close();
   }
 
   /** Does the same as {@linkcode InMemoryCircuitBreakerStore.destroy}. */
-  // deno-lint-ignore require-await
-  async close(): Promise<void> {
-    this.destroy();
+  close(): Promise<void> {
+    this.#watches.end();
+    return this.#admission.close(IMMEDIATE_CALL);
   }
 
   /** Closes the store at the end of an `await using` block. */

@@ -36,6 +36,11 @@ export interface CircuitListing extends CircuitBreakerSnapshot {
   retryAt?: number;
   /** The state that an operator forced on the circuit, while it is in force. */
   forced?: CircuitForce;
+  /**
+   * The instances whose votes for opening it stand, by their `instanceId`, sorted: each has the circuit open
+   * for itself. Empty while the circuit is not closed, and where the stores have no `quorum`.
+   */
+  votes: string[];
   /** Why it last changed, as `history` shows it; `""` where no change is kept. */
   cause: CircuitChangeCause | "";
   /** Who changed it last, as {@linkcode CircuitChange.actor}; `""` where no change is kept. */
@@ -60,7 +65,9 @@ export interface CircuitForce {
  * Why a circuit changed.
  *
  * - `trip`: an instance opened the closed circuit.
- * - `vote`: enough instances found that the circuit has to open.
+ * - `vote`: an instance voted for opening the circuit, where a `quorum` decides. The vote that completes the
+ *   quorum opens it. Every other vote leaves it closed, and so does taking one back, which has the reason
+ *   `withdrawn`.
  * - `probe`: the reset timeout was over, or a probe succeeded or failed.
  * - `manual`: another move by `transition`, such as a closing without a probe.
  * - `force`, `release`, `reset`: an operator did it.
@@ -120,8 +127,8 @@ export interface CircuitChange {
   /** The state before. */
   from: CircuitState;
   /**
-   * The state after. It is the same only for a round of probes, and, in `history`, where an operator
-   * forced or released a state that the circuit had anyway.
+   * The state after. It is the same only for a round of probes, for a vote that does not complete the
+   * quorum, and, in `history`, where an operator forced or released a state that the circuit had anyway.
    */
   to: CircuitState;
   /** The version that the circuit reached. It only grows, also when the circuit is reset. */

@@ -37,10 +37,15 @@ export function isOptions(value: unknown): value is Record<string, unknown> {
  * Throws unless the value is an object of options. Names that are not among ours are ignored, unless
  * they are almost one of them.
  */
-export function assertOptions(action: string, options: unknown, names: readonly string[]): void {
+export function assertOptions(
+  action: string,
+  options: unknown,
+  names: readonly string[],
+  called = "options",
+): void {
   if (!isOptions(options)) {
     throw new TypeError(
-      `Cannot ${action}: "options" must be a plain object, received ${describe(options)}`,
+      `Cannot ${action}: "${called}" must be a plain object, received ${describe(options)}`,
     );
   }
   for (const given of Object.keys(options)) {

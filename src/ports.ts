@@ -11,6 +11,7 @@ import type { Act, Force } from "./options/force.ts";
 import type { ResolvedListOptions } from "./options/list.ts";
 import type { Call } from "./time/call.ts";
 import type { CircuitChangeCause } from "./operator_types.ts";
+import type { PermitOutcome } from "./permit.ts";
 import type { CircuitState } from "./types.ts";
 
 /** Where an answer comes from: the database, this instance's cache, or its local circuits. */
@@ -30,13 +31,25 @@ export interface ClaimAnswer extends Answer {
 /** The calls of a gateway for its requests. */
 export interface Calls {
   read(call: Call, key: string): Promise<Answer>;
-  recordSuccess(call: Call, key: string): Promise<Answer<Circuit>>;
-  recordFailure(call: Call, key: string): Promise<Answer<Circuit>>;
+  recordSuccess(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>>;
+  recordFailure(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>>;
   transition(call: Call, key: string, to: CircuitState): Promise<Answer>;
-  /** Asks for a probe. */
-  claim(call: Call, key: string): Promise<ClaimAnswer>;
-  /** Moves a circuit by the result of a probe, unless its round is over. */
-  settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer>;
+  /**
+   * Asks for a probe. Above 0, `patienceMs` is how long a round must have stood due, and it grants
+   * nothing in a round that is running.
+   */
+  claim(call: Call, key: string, patienceMs: number): Promise<ClaimAnswer>;
+  /** Applies the result of a probe, which was recorded before, to its round, unless that is over. */
+  settle(call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer>;
+}
+
+/** Successes of one circuit that wait to be counted. */
+export interface Waiting {
+  readonly successes: number;
+  /** How many of them were slow; absent for none. */
+  readonly slow?: number;
+  /** The version of the circuit that they are successes of. They count unless it was zeroed since. */
+  readonly version: number;
 }
 
 /** The calls of operators and dashboards. During an outage only reads are answered locally. */
@@ -67,8 +80,16 @@ export interface PruneRequest {
   isElected: boolean;
 }
 
+/** The votes of an instance, where a quorum opens circuits. */
+export interface Votes {
+  /** Votes for opening a circuit, or shows that the vote still stands. Returns the circuit after it. */
+  vote(call: Call, key: string): Promise<Answer<Circuit>>;
+  /** Takes votes back. */
+  withdraw(call: Call, keys: readonly string[]): Promise<void>;
+}
+
 /** The calls of the parts that work in the background. */
-export interface Tail {
+export interface Tail extends Votes {
   /**
    * Returns what changed since a cursor, at most `limit` circuits. Without a cursor it returns the
    * cursor from which to go on.
@@ -174,11 +195,8 @@ export interface Instance {
 }
 
 /** Successes of a closed circuit that were acknowledged before they are counted. */
-export interface Deferred {
+export interface Deferred extends Waiting {
   readonly key: string;
-  readonly successes: number;
-  /** The version of the circuit that they are successes of. They count unless it was zeroed since. */
-  readonly version: number;
 }
 
 /** Deferred successes that are counted exactly once, also where a statement is sent again. */
@@ -216,6 +234,7 @@ export type StatementKind =
   | "transition"
   | "claim"
   | "settle"
+  | "vote"
   | "force"
   | "reset"
   | "list"

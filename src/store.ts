@@ -3,6 +3,7 @@ import { type CircuitKey, isList } from "./key.ts";
 import { resolveOptions, storeArguments } from "./options/resolve.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "./options/store_options.ts";
 import { assertClient } from "./postgres/client_contract.ts";
+import type { AcquireOptions, Permit } from "./permit.ts";
 import { oneTableName } from "./postgres/identifier.ts";
 import type {
   ActOptions,
@@ -19,6 +20,7 @@ import type {
   CircuitBreakerStore,
   CircuitState,
   PostgresClient,
+  ResultOptions,
 } from "./types.ts";
 
 /**
@@ -87,13 +89,11 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Returns the circuit's snapshot. A circuit without a row is closed with zeros, and reading it
-   * makes no row.
+   * Returns the circuit's snapshot. A circuit without a row is closed with zeros, and stays without.
    *
    * With `resetTimeoutMs`, this method admits probes. When an open circuit is due, `halfOpenMax`
-   * callers in the whole fleet get `half-open` in each round, and report the result of their probe
-   * with `transition`. Every other caller gets `open`. The `lastStateChange` of that snapshot makes
-   * the policy refuse the request, and name the time until the lease ends.
+   * callers in the whole fleet get `half-open` in each round, and report with `transition`. Others get
+   * `open`, with a `lastStateChange` by which the policy names the time until the lease ends.
    *
    * @param key Any string, or a listed circuit.
    * @returns A plain copy: changing it changes nothing else.
@@ -105,28 +105,42 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Counts one success.
+   * Asks for a permit for one call, by the rules of `getState`. Both may be used on one circuit.
    *
    * @param key Any string, or a listed circuit.
-   * @returns The snapshot that includes it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
-   * @throws {CircuitBreakerStoreError} If it was not counted, or may not have been.
+   * @param options A signal that ends a probe.
+   * @returns The permit, which takes the result.
+   * @throws {TypeError} If the key or an option is wrong.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
-  recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
-    return this.#parts.admission.recordSuccess(key);
+  acquire(key: CircuitKey, options?: AcquireOptions): Promise<Permit> {
+    return this.#parts.admission.acquire(key, options);
   }
 
   /**
-   * Counts one failure.
+   * Counts one success. With rules of the store's own, it opens the circuit where this result makes it due.
    *
    * @param key Any string, or a listed circuit.
-   * @returns The snapshot that includes it. With `failureWindowMs`, its `failureCount` is that of
-   * the window.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit.
+   * @param options How long the call took.
+   * @returns The snapshot that includes it.
+   * @throws {TypeError | RangeError} If the key or an option is wrong.
    * @throws {CircuitBreakerStoreError} If it was not counted, or may not have been.
    */
-  recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
-    return this.#parts.admission.recordFailure(key);
+  recordSuccess(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.recordSuccess(key, options);
+  }
+
+  /**
+   * Counts one failure. With rules of the store's own, it opens the circuit where this result makes it due.
+   *
+   * @param key Any string, or a listed circuit.
+   * @param options How long the call took.
+   * @returns The snapshot that includes it, with the failures of the window where there is one.
+   * @throws {TypeError | RangeError} If the key or an option is wrong.
+   * @throws {CircuitBreakerStoreError} If it was not counted, or may not have been.
+   */
+  recordFailure(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
+    return this.#parts.admission.recordFailure(key, options);
   }
 
   /**
@@ -136,7 +150,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * With `resetTimeoutMs`, a move to `closed` or `open` is the result of a probe, where this
    * instance was admitted one. It applies only in the round of that probe. A move to `open` by any
-   * other instance applies only to a closed circuit. While an operator forces a state, none does.
+   * other instance applies only to a closed circuit; with `trip: "store"`, to one that is due to open.
+   * While an operator forces a state, none does.
    *
    * @param key Any string, or a listed circuit.
    * @param to The state to move to.
@@ -311,20 +326,18 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Ends the store's background work and its watches, and returns at once. With `maxStalenessMs` it
-   * sends the successes that wait to be counted, and drops their errors: use
-   * {@linkcode PostgresCircuitBreakerStore.close} where you can. The client, the table and other
-   * stores stay as they are, and calls under way go on. A gateway that drains can still make calls:
-   * each asks the database, and none begins an outage. Calling it again does nothing.
+   * Does the same as {@linkcode PostgresCircuitBreakerStore.close}, but returns at once and drops its
+   * errors. The client, the table and other stores stay as they are, and calls under way go on. A
+   * gateway that drains can still make calls: each asks the database, and none begins an outage.
    */
   destroy(): void {
     this.close().catch(() => {}); // the caller does not wait, so it cannot hear of it
   }
 
   /**
-   * Ends what {@linkcode PostgresCircuitBreakerStore.destroy} ends, and waits until the database
-   * has counted all successes that were acknowledged. It does not wait for calls under way: each
-   * has a promise of its own. Calling it again returns the same promise.
+   * Ends the store's background work and its watches. Hands back the probes of permits that are not
+   * reported, and waits until the database has counted all successes that were acknowledged. Calls
+   * under way go on. Calling it again returns the same promise.
    *
    * @throws {CircuitBreakerStoreError} If the database did not count successes that waited. The
    * store has ended in this case too.

@@ -44,6 +44,17 @@ export interface CircuitBreakerSnapshot {
   lastStateChange: number;
 }
 
+/** What a caller may say of a result that it records. */
+export interface ResultOptions {
+  /**
+   * How long the call took, in milliseconds, from 0. A call that took at least `slowCallDurationMs`
+   * counts as slow.
+   *
+   * @default {undefined} the call counts as not slow
+   */
+  durationMs?: number | undefined;
+}
+
 /**
  * The store of a circuit breaker: the interface of the Stoma gateway's `circuitBreaker({ store })`,
  * which any other breaker can use as well.

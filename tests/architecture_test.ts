@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["ports"],
   ["rules"],
   // Neighbours that do not know each other.
-  ["postgres", "outage", "cache", "feed", "admission"],
+  ["postgres", "outage", "cache", "quorum", "feed", "admission"],
   ["stores"],
   ["mod.ts"],
 ];

@@ -70,6 +70,7 @@ Deno.test("both stores fit the interface, and the types fit each other", () => {
     lastStateChange: 0,
     version: 0,
     openedAt: 0,
+    votes: [],
     cause: "",
     actor: "",
   };

@@ -3,11 +3,12 @@ import { type CircuitKey, cursorKey, storedKeyOf } from "../key.ts";
 import { assertKey, assertState } from "../options/check.ts";
 import { type Force, resolveForce, resolveRelease, resolveReset } from "../options/force.ts";
 import { resolveListOptions } from "../options/list.ts";
+import { resolveAcquire } from "../options/permit.ts";
 import { resolvePrune } from "../options/prune.ts";
+import { resolveDuration } from "../options/result.ts";
 import type { CircuitRules } from "../options/store_options.ts";
+import type { AcquireOptions, Permit } from "../permit.ts";
 import type { Admin, Calls } from "../ports.ts";
-import { forcedAt } from "../rules/forcing.ts";
-import { vacantProbes } from "../rules/probing.ts";
 import type { Call } from "../time/call.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
 import type {
@@ -17,8 +18,9 @@ import type {
   ListOptions,
   PruneOptions,
 } from "../operator_types.ts";
-import type { CircuitBreakerSnapshot, CircuitState } from "../types.ts";
-import { Claims } from "./claims.ts";
+import type { CircuitBreakerSnapshot, CircuitState, ResultOptions } from "../types.ts";
+import { Gate } from "./gate.ts";
+import { type HandBack, Permits } from "./permits.ts";
 import { Snapshots } from "./snapshots.ts";
 
 /** What admission needs. */
@@ -28,6 +30,10 @@ export interface AdmissionOptions {
   clock: CallerClock;
   /** Begins a call. */
   begin: () => Call;
+  /** Random numbers from 0 to below 1, by default those of the runtime. */
+  random?: () => number;
+  /** Is called with errors of results that no caller waits for. Memory has none. */
+  onError?: (error: unknown) => void;
 }
 
 /**
@@ -37,19 +43,21 @@ export interface AdmissionOptions {
  */
 export class Admission {
   readonly #circuits: Calls & Admin;
-  readonly #rules: CircuitRules;
-  readonly #clock: CallerClock;
   readonly #begin: () => Call;
-  readonly #claims: Claims;
+  readonly #gate: Gate<HandBack>;
+  readonly #permits: Permits;
   readonly #snapshots: Snapshots;
+  /** From which duration on a call is slow. */
+  readonly #slowMs: number;
 
-  constructor({ circuits, rules, clock, begin }: AdmissionOptions) {
+  constructor(options: AdmissionOptions) {
+    const { circuits, rules, clock, begin, random = Math.random, onError = () => {} } = options;
     this.#circuits = circuits;
-    this.#rules = rules;
-    this.#clock = clock;
     this.#begin = begin;
-    this.#claims = new Claims(rules.probing?.probeTimeoutMs ?? 0);
-    this.#snapshots = new Snapshots(rules, clock);
+    this.#slowMs = rules.slowCallDurationMs ?? Infinity;
+    this.#gate = new Gate({ circuits, rules, random });
+    const snapshots = this.#snapshots = new Snapshots(rules, clock);
+    this.#permits = new Permits({ circuits, rules, gate: this.#gate, snapshots, begin, onError });
   }
 
   async getState(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
@@ -58,40 +66,67 @@ export class Admission {
     const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
     const { circuit } = await this.#circuits.read(call, stored);
-    return circuit === undefined || circuit.state === "closed" && circuit.forced === undefined
+    return this.#gate.isClear(circuit)
       ? this.#snapshots.snapshot(circuit)
-      : await this.#admit(call, stored, circuit);
+      : await this.#enter(call, stored, circuit);
   }
 
-  async #admit(call: Call, stored: string, read: Circuit): Promise<CircuitBreakerSnapshot> {
-    const { probing } = this.#rules;
-    if (
-      probing === undefined || forcedAt(read.forced, read.readAt) !== undefined ||
-      vacantProbes(read, read.readAt, probing) === 0
-    ) {
-      return this.#snapshots.refusal(read);
+  async #enter(
+    call: Call,
+    stored: string,
+    read: Circuit | undefined,
+  ): Promise<CircuitBreakerSnapshot> {
+    const entry = await this.#gate.enter(call, stored, read, false);
+    switch (entry.kind) {
+      case "ramp":
+        return this.#snapshots.rampRefusal(entry.circuit);
+      case "refused":
+        return this.#snapshots.refusal(entry.circuit, entry.patienceMs);
+      default:
+        return this.#snapshots.snapshot(entry.circuit);
     }
-    const { circuit, isAdmitted } = await this.#circuits.claim(call, stored);
-    if (circuit === undefined) return this.#snapshots.snapshot(undefined);
-    if (!isAdmitted) return this.#snapshots.refusal(circuit);
-    this.#claims.add(stored, circuit, this.#clock.now());
-    return this.#snapshots.snapshot(circuit);
   }
 
-  async recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+  async acquire(key: CircuitKey, options: AcquireOptions | undefined): Promise<Permit> {
+    assertKey("acquire permit", key);
+    const signal = resolveAcquire(options);
+    const call = this.#begin();
+    const form = storedKeyOf(key);
+    const stored = typeof form === "string" ? form : await form;
+    const { circuit } = await this.#circuits.read(call, stored);
+    return await this.#permits.acquire(call, stored, circuit, signal);
+  }
+
+  /** Hands back the probes of permits that are not reported. Never rejects. */
+  close(call: Call): Promise<void> {
+    return this.#permits.close(call);
+  }
+
+  async recordSuccess(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
     assertKey("record success", key);
+    const isSlow = options !== undefined && this.#isSlow("record success", options);
     const call = this.#begin();
     const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    return this.#snapshots.snapshot((await this.#circuits.recordSuccess(call, stored)).circuit);
+    return this.#snapshots.snapshot(
+      (await this.#circuits.recordSuccess(call, stored, isSlow)).circuit,
+    );
   }
 
-  async recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+  async recordFailure(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
     assertKey("record failure", key);
+    const isSlow = options !== undefined && this.#isSlow("record failure", options);
     const call = this.#begin();
     const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    return this.#snapshots.snapshot((await this.#circuits.recordFailure(call, stored)).circuit);
+    return this.#snapshots.snapshot(
+      (await this.#circuits.recordFailure(call, stored, isSlow)).circuit,
+    );
+  }
+
+  #isSlow(action: string, options: ResultOptions): boolean {
+    const durationMs = resolveDuration(action, options);
+    return durationMs !== undefined && durationMs >= this.#slowMs;
   }
 
   async transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot> {
@@ -99,10 +134,10 @@ export class Admission {
     assertState("move circuit", "to", to);
     const call = this.#begin();
     const stored = await storedKeyOf(key);
-    const round = to === "half-open" ? undefined : this.#claims.take(stored, this.#clock.now());
+    const round = to === "half-open" ? undefined : this.#gate.claims.take(stored);
     const { circuit } = round === undefined
       ? await this.#circuits.transition(call, stored, to)
-      : await this.#circuits.settle(call, stored, to, round);
+      : await this.#circuits.settle(call, stored, to === "closed" ? "success" : "failure", round);
     return this.#snapshots.snapshot(circuit);
   }
 

@@ -1,63 +1,68 @@
 import type { Round } from "../circuit.ts";
 import { keepLast } from "../keep_last.ts";
 
-interface Claim extends Round {
-  /** When this instance forgets the claim, in milliseconds of the caller's clock. */
-  forgottenAt: number;
+/** A probe that this instance was admitted, and whose result it owes. */
+export interface Claim<Permit> extends Round {
+  /** Whether a permit reports it. The policy has none. */
+  readonly isOfPermit: boolean;
+  /** That permit, once it is made. */
+  permit: Permit | undefined;
 }
-
-/** For how many leases a late result is recognised. */
-const REMEMBERED_LEASES = 10;
 
 /** Bounds memory against probes whose results never come. */
 const MAX_KEYS = 10_000;
 
 /**
- * The probes that this instance was admitted. They fence the results: `transition` does not say
- * which request it reports on.
+ * The probes that this instance was admitted and whose results it owes. They fence the results:
+ * `transition` does not say which request it reports on.
  *
- * States of a claim: held; taken; forgotten.
- * - `add`: to held.
- * - `take`: held -> taken, the youngest claim of the key. A probe that its caller gave up ends
- *   after its successor, if it ends at all. So a late result gets the claim of an old round, and
- *   the statement that settles it changes nothing.
- * - Ten leases have passed: held -> forgotten.
+ * States of a claim: owed; settled; dropped.
+ * - `add`: to owed. Claims of other rounds of the key: owed -> dropped. So the owed claims of a key are
+ *   of one round, and it does not matter which of them a result takes.
+ * - `take`, `remove`: owed -> settled.
+ *
+ * A claim has no end by a clock. An instance that owes a claim of an earlier round waits before it
+ * claims again: its result, which may come late, must not be taken for that of the next probe, and a
+ * probe that hangs must not use up the rounds of the fleet.
  */
-export class Claims {
-  readonly #leaseMs: number;
-  readonly #claims = new Map<string, Claim[]>();
-
-  constructor(leaseMs: number) {
-    this.#leaseMs = leaseMs;
-  }
+export class Claims<Permit> {
+  readonly #owed = new Map<string, readonly Claim<Permit>[]>();
 
   /** Remembers an admitted probe. */
-  add(key: string, { version, lastStateChange }: Round, now: number): void {
-    const claims = this.#current(key, now);
-    claims.push({
-      version,
-      lastStateChange,
-      forgottenAt: now + this.#leaseMs * REMEMBERED_LEASES,
-    });
+  add(key: string, round: Round, isOfPermit: boolean): Claim<Permit> {
+    const { version, lastStateChange } = round;
+    const claim = { version, lastStateChange, isOfPermit, permit: undefined };
+    const owed = this.#owed.get(key) ?? [];
     // Moves the key to the end: the first key in the map is the one whose last probe is the oldest.
-    keepLast(this.#claims, key, claims, MAX_KEYS);
-  }
-
-  /** Takes the claim that a result belongs to, `undefined` where this instance has none. */
-  take(key: string, now: number): Round | undefined {
-    const claims = this.#current(key, now);
-    const claim = claims.pop();
-    if (claims.length === 0) this.#claims.delete(key);
-    else this.#claims.set(key, claims);
+    keepLast(this.#owed, key, [...owed.filter((each) => isSame(each, round)), claim], MAX_KEYS);
     return claim;
   }
 
-  /** Forgets everything. */
-  clear(): void {
-    this.#claims.clear();
+  /** Takes the claim that a result of the policy belongs to, the oldest; `undefined` for none. */
+  take(key: string): Round | undefined {
+    const claim = this.#owed.get(key)?.find(({ isOfPermit }) => !isOfPermit);
+    if (claim !== undefined) this.remove(key, claim);
+    return claim;
   }
 
-  #current(key: string, now: number): Claim[] {
-    return (this.#claims.get(key) ?? []).filter((claim) => now < claim.forgottenAt);
+  /** The result of a claim has come. */
+  remove(key: string, claim: Claim<Permit>): void {
+    const owed = this.#owed.get(key)?.filter((each) => each !== claim) ?? [];
+    if (owed.length === 0) this.#owed.delete(key);
+    else this.#owed.set(key, owed);
   }
+
+  /** The round of the claims that this instance owes, `undefined` where it owes none. */
+  roundOf(key: string): Round | undefined {
+    return this.#owed.get(key)?.[0];
+  }
+
+  /** The permits whose results are owed. */
+  permits(): Permit[] {
+    return [...this.#owed.values()].flat().flatMap(({ permit }) => permit ?? []);
+  }
+}
+
+function isSame(one: Round, other: Round): boolean {
+  return one.version === other.version && one.lastStateChange === other.lastStateChange;
 }

@@ -3,9 +3,16 @@ import type { CircuitRules } from "../options/store_options.ts";
 import type { ListedCircuit } from "../ports.ts";
 import { forcedAt } from "../rules/forcing.ts";
 import { refusedSince, retryAt } from "../rules/probing.ts";
+import { standingVotes } from "../rules/voting.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
 import type { CircuitForce, CircuitListing } from "../operator_types.ts";
 import type { CircuitBreakerSnapshot } from "../types.ts";
+
+/** After how many milliseconds a caller may ask again that a circuit refused while it ramps up. */
+export const RAMP_WAIT_MS = 1000;
+
+/** After how many milliseconds it is worth asking again where nothing says how long a circuit stays open. */
+const UNKNOWN_WAIT_MS = 1000;
 
 /** Shows circuits in the caller's clock. */
 export class Snapshots {
@@ -38,18 +45,35 @@ export class Snapshots {
     };
   }
 
-  /** The snapshot for a caller that gets no probe. A closed circuit refuses no caller. */
-  refusal(circuit: Circuit): CircuitBreakerSnapshot {
+  /** After how many milliseconds it is worth asking again, for a circuit that is not closed. */
+  waitMs(circuit: Circuit, patienceMs: number): number {
+    const at = this.#admitsAt(circuit, patienceMs);
+    return at === undefined
+      ? this.#rules.probing?.resetTimeoutMs ?? UNKNOWN_WAIT_MS
+      : Math.max(1, Math.ceil(at - circuit.readAt));
+  }
+
+  /** The snapshot for a caller that a circuit refuses while it ramps up. */
+  rampRefusal(circuit: Circuit): CircuitBreakerSnapshot {
+    const now = this.#clock.now();
+    const lastStateChange = refusedSince(now + RAMP_WAIT_MS, now, this.#rules.probing!);
+    return { ...this.snapshot(circuit), state: "open", lastStateChange };
+  }
+
+  /**
+   * The snapshot for a caller that gets no probe of a circuit that is not closed. `patienceMs` is for
+   * how much longer than others the instance waits.
+   */
+  refusal(circuit: Circuit, patienceMs: number): CircuitBreakerSnapshot {
     const { probing } = this.#rules;
     const snapshot = this.snapshot(circuit);
     const now = this.#clock.now();
     const forced = forcedAt(circuit.forced, circuit.readAt);
-    if (snapshot.state === "closed") return snapshot;
     if (probing === undefined) {
       // The policy of each instance admits probes, but none while an operator forces the state.
       return forced === undefined ? snapshot : { ...snapshot, lastStateChange: now };
     }
-    const until = forced === undefined ? retryAt(circuit, probing) : forced.until;
+    const until = this.#admitsAt(circuit, patienceMs);
     let callerUntil = until === undefined
       ? now + probing.resetTimeoutMs
       : this.#clock.toCaller(until);
@@ -65,11 +89,19 @@ export class Snapshots {
     };
   }
 
+  /** When a request may be admitted that is refused now; `undefined` where that is not known. */
+  #admitsAt(circuit: Circuit, patienceMs: number): number | undefined {
+    const at = this.#retryAt(circuit);
+    // Others may claim by now, and this instance waits.
+    return at !== undefined && at <= circuit.readAt ? at + patienceMs : at;
+  }
+
   /** A circuit as it is listed. */
   listing(circuit: ListedCircuit): CircuitListing {
     const { key, version, openedAt, readAt, lastCause = "", lastActor = "" } = circuit;
     const forced = forcedAt(circuit.forced, readAt);
     const retryAt = this.#retryAt(circuit);
+    const votes = standingVotes(circuit.details.votes, readAt).map(({ label }) => label).sort();
     return {
       key,
       storedKey: key,
@@ -78,6 +110,7 @@ export class Snapshots {
       openedAt: this.#clock.toCaller(openedAt),
       ...retryAt !== undefined && { retryAt: this.#clock.toCaller(retryAt) },
       ...forced !== undefined && { forced: this.#forced(forced) },
+      votes,
       cause: lastCause as CircuitListing["cause"],
       actor: lastActor,
     };

@@ -131,15 +131,25 @@ export class CachedCircuit {
   }
 
   /** Lets a success wait; `false` where the database has to count it at once. */
-  defer(at: number): boolean {
+  defer(at: number, isSlow?: boolean): boolean {
     const circuit = this.#circuit;
     if (circuit !== undefined) {
       if (circuit.state !== "closed") return false;
       const { forced } = circuit;
       if (forced !== undefined && forcedAt(forced, this.#timeAt(circuit, at))) return false;
     }
-    this.successes.defer(circuit?.version ?? 0);
+    this.successes.defer(circuit?.version ?? 0, isSlow);
     return true;
+  }
+
+  /**
+   * For how long a rate has seemed to make it due to open, in milliseconds. Infinite where none does, or a
+   * record has decided.
+   */
+  suspicionAge(at: number): number {
+    const circuit = this.#circuit;
+    if (circuit === undefined || circuit.details.suspectAt === 0) return Infinity;
+    return this.#timeAt(circuit, at) - circuit.details.suspectAt;
   }
 
   /** Takes over an answer, as far as it is not older than what is known. */
@@ -261,8 +271,13 @@ export class CachedCircuit {
       failureCount,
       successCount: Math.max(later.successCount, earlier.successCount),
       lastFailureTime: Math.max(later.lastFailureTime, earlier.lastFailureTime),
-      probeCount: Math.max(later.probeCount, earlier.probeCount),
+      // A probe that was ignored gave its slot back. A claim finds out which of them is true.
+      probeCount: Math.min(later.probeCount, earlier.probeCount),
       probeExpiresAt: Math.max(later.probeExpiresAt, earlier.probeExpiresAt),
+      // In one version only the successes of probes grow. Renewed votes of both stand.
+      details: later.details.probeSettled >= earlier.details.probeSettled
+        ? later.details
+        : { ...later.details, probeSettled: earlier.details.probeSettled },
     };
   }
 }

@@ -1,7 +1,16 @@
 import { ABSENT_CIRCUIT, type Circuit, type Round } from "../circuit.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
-import type { Admin, Answer, Calls, ClaimAnswer, ListedCircuit, PruneRequest } from "../ports.ts";
+import type { PermitOutcome } from "../permit.ts";
+import type {
+  Admin,
+  Answer,
+  Calls,
+  ClaimAnswer,
+  ListedCircuit,
+  PruneRequest,
+  Votes,
+} from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
 import type { CircuitState } from "../types.ts";
@@ -12,6 +21,7 @@ import { Flusher } from "./flusher.ts";
 import { BACKGROUND_TIMERS, type CircuitCacheOptions, type Origin, type Timers } from "./origin.ts";
 import { RefreshSchedule } from "./refresh_schedule.ts";
 import { Subscription } from "./subscription.ts";
+import { Suspects } from "./suspects.ts";
 import { TailFollower } from "./tail_follower.ts";
 import { WholeReads } from "./whole_reads.ts";
 
@@ -36,7 +46,7 @@ const WHOLE_INTERVAL = 0.75;
  *
  * {@linkcode CachedCircuit} lists the states of one circuit.
  */
-export class CircuitCache implements Calls, Admin {
+export class CircuitCache implements Calls, Admin, Votes {
   readonly #origin: Origin;
   readonly #maxStalenessMs: number;
   readonly #deadlines: Deadlines;
@@ -48,6 +58,9 @@ export class CircuitCache implements Calls, Admin {
   readonly #schedule: RefreshSchedule;
   readonly #flusher: Flusher;
   readonly #subscription: Subscription;
+  /** Absent without rates. */
+  readonly #suspects: Suspects | undefined;
+  readonly #hasSlowRate: boolean;
   /** When the last interval passed, by the timers' clock. */
   #intervalAt = 0;
   #isEnded = false;
@@ -73,7 +86,20 @@ export class CircuitCache implements Calls, Admin {
       { clock, now },
       hasFailureWindow,
       (isInUse) => this.#use(isInUse),
+      (entry, { details }) => {
+        if (details.suspectAt > 0) this.#suspects?.note(entry, details.suspectAt);
+      },
     );
+    this.#hasSlowRate = options.hasSlowRate ?? false;
+    this.#suspects = options.rateWindowMs === undefined
+      ? undefined
+      : new Suspects(origin, this.#entries, {
+        maxStalenessMs,
+        windowMs: options.rateWindowMs,
+        clock,
+        deadlines,
+        timers,
+      });
     this.#follower = new TailFollower(origin, this.#entries);
     this.#wholeReads = new WholeReads(origin, this.#entries, deadlines);
     this.#flusher = new Flusher(origin, this.#entries, {
@@ -96,18 +122,24 @@ export class CircuitCache implements Calls, Admin {
       : Promise.resolve({ circuit: cached.shown(now), source: "cache" });
   }
 
-  recordSuccess(call: Call, key: string): Promise<Answer<Circuit>> {
+  recordSuccess(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
     const now = this.#clock();
     const cached = this.#fresh(key, now);
-    if (cached === undefined || !cached.defer(now)) {
-      return this.#write(key, () => this.#origin.recordSuccess(call, key), "success");
+    const isUrgent = isSlow && this.#hasSlowRate;
+    if (isUrgent || cached === undefined || !cached.defer(now, isSlow)) {
+      return this.#record(
+        call,
+        key,
+        () => this.#origin.recordSuccess(call, key, isSlow),
+        "success",
+      );
     }
     this.#flusher.note();
     return Promise.resolve({ circuit: cached.shown(now)!, source: "cache" });
   }
 
-  recordFailure(call: Call, key: string): Promise<Answer<Circuit>> {
-    return this.#write(key, () => this.#origin.recordFailure(call, key));
+  recordFailure(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
+    return this.#record(call, key, () => this.#origin.recordFailure(call, key, isSlow));
   }
 
   transition(call: Call, key: string, to: CircuitState): Promise<Answer> {
@@ -115,12 +147,20 @@ export class CircuitCache implements Calls, Admin {
     return this.#write(key, move, to === "closed" ? "zeroing" : undefined);
   }
 
-  settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
-    return this.#write(key, () => this.#origin.settle(call, key, to, round));
+  settle(call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer> {
+    return this.#write(key, () => this.#origin.settle(call, key, outcome, round));
   }
 
-  claim(call: Call, key: string): Promise<ClaimAnswer> {
-    return this.#write(key, () => this.#origin.claim(call, key));
+  claim(call: Call, key: string, patienceMs: number): Promise<ClaimAnswer> {
+    return this.#write(key, () => this.#origin.claim(call, key, patienceMs));
+  }
+
+  vote(call: Call, key: string): Promise<Answer<Circuit>> {
+    return this.#write(key, () => this.#origin.vote(call, key));
+  }
+
+  withdraw(call: Call, keys: readonly string[]): Promise<void> {
+    return this.#origin.withdraw(call, keys);
   }
 
   force(call: Call, key: string, force: Force): Promise<Answer> {
@@ -157,7 +197,7 @@ export class CircuitCache implements Calls, Admin {
     this.#isEnded = true;
     this.#schedule.end();
     this.#subscription.end();
-    return this.#flusher.end(call);
+    return this.#flusher.end(call, this.#suspects?.end());
   }
 
   #fresh(key: string, now: number): CachedCircuit | undefined {
@@ -183,6 +223,18 @@ export class CircuitCache implements Calls, Admin {
       }
     }
     return this.#withOwn(key, await this.#origin.read(call, key));
+  }
+
+  /** Sends a result. With rates, the successes of the circuit that wait are counted before it. */
+  async #record(
+    call: Call,
+    key: string,
+    send: () => Promise<Answer<Circuit>>,
+    kind?: "success",
+  ): Promise<Answer<Circuit>> {
+    const entry = this.#isEnded ? undefined : this.#entries.get(key);
+    if (entry !== undefined) await this.#suspects?.count(call, [entry]);
+    return await this.#write(key, send, kind);
   }
 
   /** Sends a write, and learns the circuit from its answer. */

@@ -27,16 +27,26 @@ export class CacheEntries {
   readonly #hasFailureWindow: boolean;
   readonly #onUse: (isInUse: boolean) => void;
   readonly #entries = new Map<string, CachedCircuit>();
+  readonly #onLearned: ((entry: CachedCircuit, circuit: Circuit) => void) | undefined;
   /** The order of the last question or answer. */
   #order = 0;
   /** No answer to a question before this one is kept. */
   #fence = 0;
 
-  /** `onUse` is called when the first entry is added, and when the last one is dropped. */
-  constructor(clocks: Clocks, hasFailureWindow: boolean, onUse: (isInUse: boolean) => void) {
+  /**
+   * `onUse` is called when the first entry is added, and when the last one is dropped; `onLearned` with
+   * each circuit that an entry took over.
+   */
+  constructor(
+    clocks: Clocks,
+    hasFailureWindow: boolean,
+    onUse: (isInUse: boolean) => void,
+    onLearned?: (entry: CachedCircuit, circuit: Circuit) => void,
+  ) {
     this.#clocks = clocks;
     this.#hasFailureWindow = hasFailureWindow;
     this.#onUse = onUse;
+    this.#onLearned = onLearned;
   }
 
   get size(): number {
@@ -77,7 +87,7 @@ export class CacheEntries {
   /** Takes over what a plain read returned. Returns `false` where it is ignored. */
   learnRead(entry: CachedCircuit, circuit: Circuit | undefined, asked: Asked): boolean {
     if (this.#isBeforeFence(entry, asked)) return false;
-    entry.learn({ circuit, asked, order: ++this.#order, isWrite: false });
+    this.#learn(entry, circuit, asked, false);
     return true;
   }
 
@@ -85,7 +95,7 @@ export class CacheEntries {
   learnWritten(entry: CachedCircuit, circuit: Circuit | undefined, asked: Asked): void {
     // It says nothing of what is true now, and what was read since may lack it.
     if (this.#isBeforeFence(entry, asked)) this.forget(entry);
-    else entry.learn({ circuit, asked, order: ++this.#order, isWrite: true });
+    else this.#learn(entry, circuit, asked, true);
   }
 
   /** Takes over what the log says, also for a circuit that is only asked for. */
@@ -93,11 +103,21 @@ export class CacheEntries {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     if (entry.isKnown || !this.#isBeforeFence(entry, asked)) {
-      entry.learn({ circuit, asked, order: ++this.#order, isWrite: false });
+      this.#learn(entry, circuit, asked, false);
     } else {
       // It can be too old to be kept. An answer to what is in flight can be older still.
       entry.ignoreBefore(++this.#order);
     }
+  }
+
+  #learn(
+    entry: CachedCircuit,
+    circuit: Circuit | undefined,
+    asked: Asked,
+    isWrite: boolean,
+  ): void {
+    entry.learn({ circuit, asked, order: ++this.#order, isWrite });
+    if (circuit !== undefined) this.#onLearned?.(entry, circuit);
   }
 
   #isBeforeFence(entry: CachedCircuit, { order }: Asked): boolean {

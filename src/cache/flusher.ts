@@ -88,13 +88,15 @@ export class Flusher {
   /**
    * Counts what waits, in statements that wait for their rows, until the deadline of a call.
    *
+   * @param others Resolves when no other statement counts successes.
    * @throws {CircuitBreakerStoreError} If successes were not counted.
    */
-  async end(call: Call): Promise<void> {
+  async end(call: Call, others?: Promise<void>): Promise<void> {
     this.#isEnded = true;
     this.#options.timers.stop(this.#timer);
     const last = new LastCount(this.#origin, this.#entries, this.#options);
     await last.run(call, async () => {
+      await others;
       await this.#running;
       const open = this.#open;
       this.#open = undefined;
@@ -184,17 +186,19 @@ export class Flusher {
     if (result.outcome === "done") {
       this.#seenAt = this.#options.timers.now();
       const keys = new Set(result.leftOver);
-      const [leftOver, counted] = partition(entries, ({ key }) => keys.has(key));
       const order = this.#entries.nextOrder();
-      for (const { successes } of counted) successes.wasCounted(order);
-      for (const { successes } of leftOver) successes.putBack();
-      return leftOver;
+      entries.forEach(({ key, successes }, i) => {
+        const taken = flush.deferred[i]!;
+        if (keys.has(key)) successes.putBack(taken);
+        else successes.wasCounted(taken, order);
+      });
+      return entries.filter(({ key }) => keys.has(key));
     }
     this.#seenAt = -Infinity;
-    for (const entry of entries) {
-      entry.successes.drop();
+    entries.forEach((entry, i) => {
+      entry.successes.drop(flush.deferred[i]!);
       this.#entries.forget(entry);
-    }
+    });
     const dropped = flush.deferred.reduce((sum, { successes }) => sum + successes, 0);
     this.#options.onError(
       new CircuitBreakerStoreError(
@@ -219,11 +223,4 @@ export class Flusher {
       .finally(() => void (this.#registering = undefined));
     await this.#registering;
   }
-}
-
-function partition<Item>(
-  items: readonly Item[],
-  isFirst: (item: Item) => boolean,
-): [Item[], Item[]] {
-  return [items.filter(isFirst), items.filter((item) => !isFirst(item))];
 }

@@ -22,6 +22,7 @@ const PAUSE_MS = 40;
 /** A flush that has no final result yet, and the circuits whose successes it counts. */
 export interface OpenFlush {
   readonly flush: Flush;
+  /** In the order of what is deferred. */
   readonly entries: readonly CachedCircuit[];
   /** Whether a statement was lost, which may count it at any time. */
   isLost: boolean;
@@ -74,7 +75,7 @@ export class LastCount {
         const result = await this.#find(call, open).catch((error) => void (failure = error));
         if (result) close(open, result);
       } else {
-        for (const { successes } of open?.entries ?? []) successes.putBack();
+        open?.entries.forEach(({ successes }, i) => successes.putBack(open.flush.deferred[i]!));
       }
       failure = await this.#countAll(call) ?? failure;
     };
@@ -119,7 +120,7 @@ export class LastCount {
       return error;
     }
     const answered = this.#entries.nextOrder();
-    for (const { successes } of entries) successes.wasCounted(answered);
+    entries.forEach(({ successes }, i) => successes.wasCounted(deferred[i]!, answered));
   }
 }
 

@@ -49,6 +49,10 @@ export interface CircuitCacheOptions {
   countWithinMs?: number | undefined;
   /** Whether failures leave the count by themselves, as with `failureWindowMs`. */
   hasFailureWindow: boolean;
+  /** The window of the rates, in milliseconds; `undefined` without rates. */
+  rateWindowMs?: number | undefined;
+  /** Whether slow calls count. They are recorded at once then, as failures are. */
+  hasSlowRate?: boolean | undefined;
   deadlines: Deadlines;
   /** A clock that replaces the database's. */
   now: (() => number) | undefined;

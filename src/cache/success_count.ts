@@ -1,4 +1,5 @@
 import type { Circuit } from "../circuit.ts";
+import type { Waiting } from "../ports.ts";
 import { MAX_COUNT } from "../types.ts";
 import type { Asked } from "./origin.ts";
 
@@ -21,6 +22,8 @@ import type { Asked } from "./origin.ts";
 export class SuccessCount {
   #waiting = 0;
   #beingCounted = 0;
+  /** How many of those that wait were slow. */
+  #slowWaiting = 0;
   /** The version that these are successes of. They count unless the circuit was zeroed since. */
   #version = 0;
   #shown = 0;
@@ -56,36 +59,42 @@ export class SuccessCount {
   }
 
   /** Lets a success of a version wait. */
-  defer(version: number): void {
+  defer(version: number, isSlow?: boolean): void {
     this.#version = version;
     this.#waiting++;
+    if (isSlow) this.#slowWaiting++;
     this.#sinceMark++;
     if (this.#shown < MAX_COUNT) this.#shown++;
   }
 
-  /** Takes the successes that wait. `order` is the order of the statement that counts them. */
-  take(order: number): { successes: number; version: number } {
-    const successes = this.#waiting;
-    this.#beingCounted = successes;
-    this.#waiting = 0;
+  /**
+   * Takes the successes that wait. `order` is the order of the statement that counts them. Several
+   * statements may count at once, each what it took.
+   */
+  take(order: number): Waiting {
+    const [successes, slow] = [this.#waiting, this.#slowWaiting];
+    this.#beingCounted += successes;
+    this.#waiting = this.#slowWaiting = 0;
     this.#setMark(order);
-    return { successes, version: this.#version };
+    return { successes, slow, version: this.#version };
   }
 
-  /** `order` is the order of the answer. */
-  wasCounted(order: number): void {
-    this.#beingCounted = 0;
+  /** What was taken has been counted. `order` is the order of the answer. */
+  wasCounted(taken: Waiting, order: number): void {
+    this.#end(taken);
     this.#countedOrder = order;
   }
 
-  putBack(): void {
-    this.#waiting += this.#beingCounted;
-    this.#beingCounted = 0;
+  /** What was taken was certainly not counted. */
+  putBack(taken: Waiting): void {
+    const { successes, slow } = this.#end(taken);
+    this.#waiting += successes;
+    this.#slowWaiting += slow;
   }
 
-  /** Also forgets what was shown, because it included them. */
-  drop(): void {
-    this.#beingCounted = 0;
+  /** What was taken may have been counted. Also forgets what was shown, because it included them. */
+  drop(taken: Waiting): void {
+    this.#end(taken);
     this.forget();
   }
 
@@ -96,7 +105,7 @@ export class SuccessCount {
 
   /** This instance has zeroed a circuit that had nothing to zero in the database. */
   zero(circuit: Circuit | undefined, order: number): void {
-    this.#waiting = this.#beingCounted = 0;
+    this.#dropAll();
     this.forget();
     this.learn(circuit, order);
   }
@@ -104,7 +113,7 @@ export class SuccessCount {
   /** Takes over the circuit that is known from now on. `order` is the order of its answer. */
   learn(circuit: Circuit | undefined, order: number): void {
     const zeroedVersion = circuit?.zeroedVersion ?? 0;
-    if (this.#version < zeroedVersion) this.#waiting = this.#beingCounted = 0;
+    if (this.#version < zeroedVersion) this.#dropAll();
     // No success that waits was zeroed up to this version.
     this.#version = circuit?.version ?? 0;
     if (zeroedVersion === this.#zeroedVersion) {
@@ -148,6 +157,17 @@ export class SuccessCount {
     return circuit.zeroedVersion > this.#zeroedVersion && circuit.zeroedVersion <= this.#version
       ? this.#certainOf(circuit)
       : circuit.successCount;
+  }
+
+  #dropAll(): void {
+    this.#waiting = this.#beingCounted = this.#slowWaiting = 0;
+  }
+
+  /** What is left of what was taken: a zeroing drops it. */
+  #end({ successes, slow = 0 }: Waiting): { successes: number; slow: number } {
+    const left = Math.min(successes, this.#beingCounted);
+    this.#beingCounted -= left;
+    return { successes: left, slow: left === successes ? slow : 0 };
   }
 
   #certainOf(circuit: Circuit | undefined): number {

@@ -115,7 +115,8 @@ export interface Shown {
 export function isShown({ from, to, cause }: LoggedChange, { rounds, acts }: Shown): boolean {
   if (cause === "suspect" || cause === "zeroed") return false;
   if (cause === "round") return rounds;
-  return from !== to || acts;
+  // A vote leaves the circuit closed, unless it completes the quorum.
+  return from !== to || acts || cause === "vote";
 }
 
 /** A row of the log as users see it. */

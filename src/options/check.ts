@@ -64,6 +64,19 @@ export function assertFunction(action: string, name: string, value: unknown): vo
   );
 }
 
+/** Throws unless the option "signal" is an AbortSignal, or absent. */
+export function assertSignal(action: string, given: object | null | undefined): void {
+  if (given === undefined) return;
+  const signal = given as Partial<AbortSignal> | null;
+  if (
+    typeof signal?.aborted === "boolean" && typeof signal.addEventListener === "function" &&
+    typeof signal.removeEventListener === "function"
+  ) return;
+  throw new TypeError(
+    `Cannot ${action}: "signal" must be an AbortSignal, received ${describe(given)}`,
+  );
+}
+
 /** Throws unless the option is one of the choices. */
 export function assertOneOf(
   action: string,

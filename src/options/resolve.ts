@@ -8,8 +8,8 @@ import {
   textOf,
 } from "./check.ts";
 import { MAX_ACTOR } from "./force.ts";
-import { describe } from "../describe.ts";
 import { isOptions } from "../option_names.ts";
+import { assertNeeds, resolveRules } from "./resolve_rules.ts";
 import type {
   CircuitRules,
   OutageChange,
@@ -33,8 +33,18 @@ export const STORE_OPTIONS: readonly StoreOption[] = [
   "resetTimeoutMs",
   "halfOpenMax",
   "probeTimeoutMs",
+  "trip",
   "failureThreshold",
   "failureWindowMs",
+  "failureRateThreshold",
+  "slowCallRateThreshold",
+  "slowCallDurationMs",
+  "windowMs",
+  "minimumThroughput",
+  "quorum",
+  "successThreshold",
+  "resetBackoff",
+  "rampUpMs",
   "timeoutMs",
   "onOutage",
   "onOutageChange",
@@ -47,6 +57,7 @@ export const STORE_OPTIONS: readonly StoreOption[] = [
   "historyMs",
   "historyRows",
   "instanceId",
+  "mode",
 ];
 
 /** The options that the store in memory checks and ignores. */
@@ -84,6 +95,8 @@ export interface ResolvedOptions {
   historyRows: number;
   /** The label of the instance, which is random where none is given. */
   instanceId: string;
+  /** Whether the store refuses no call. */
+  isObserving: boolean;
 }
 
 /**
@@ -106,9 +119,7 @@ export function storeArguments<Options extends object>(
 /** Checks the options of a store and fills in the defaults. */
 export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): ResolvedOptions {
   assertOptions(ACTION, options, STORE_OPTIONS);
-  const { now, resetTimeoutMs, halfOpenMax, probeTimeoutMs, failureThreshold, failureWindowMs } =
-    options;
-  const { table, timeoutMs = 1000, onOutage = "throw", onOutageChange, onError } = options;
+  const { now, table, timeoutMs = 1000, onOutage = "throw", onOutageChange, onError } = options;
   if (table !== undefined) assertString(ACTION, "table", table);
   assertFunction(ACTION, "now", now);
   assertTimer("timeoutMs", timeoutMs);
@@ -126,18 +137,7 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
   assertNeeds("countWithinMs", countWithinMs, "maxStalenessMs", options.maxStalenessMs);
   assertMilliseconds(ACTION, "historyMs", historyMs);
   assertCount(ACTION, "historyRows", historyRows, 1, 10_000_000);
-  assertMilliseconds(ACTION, "resetTimeoutMs", resetTimeoutMs);
-  assertCount(ACTION, "halfOpenMax", halfOpenMax, 1, 10_000);
-  assertMilliseconds(ACTION, "probeTimeoutMs", probeTimeoutMs);
-  assertCount(ACTION, "failureThreshold", failureThreshold, 1, 10_000);
-  assertMilliseconds(ACTION, "failureWindowMs", failureWindowMs);
-  assertNeeds("probeTimeoutMs", probeTimeoutMs, "resetTimeoutMs", resetTimeoutMs);
-  assertNeeds("failureWindowMs", failureWindowMs, "failureThreshold", failureThreshold);
-  const probing = resetTimeoutMs === undefined ? undefined : {
-    resetTimeoutMs: Math.ceil(resetTimeoutMs),
-    halfOpenMax: halfOpenMax ?? 1,
-    probeTimeoutMs: Math.ceil(probeTimeoutMs ?? Math.max(resetTimeoutMs, 10_000)),
-  };
+  const rules = resolveRules(options);
   return {
     table,
     now,
@@ -149,17 +149,14 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     pruneIdleMs: pruneIdleMs === undefined ? undefined : Math.ceil(pruneIdleMs),
     maxCircuits,
     maxStalenessMs,
-    countWithinMs: countWithinMs ?? 60_000,
+    countWithinMs: countWithinMs ?? (rules.trip.rates === undefined ? 60_000 : 10_000),
     historyMs: Math.ceil(historyMs),
     historyRows,
     instanceId: instanceId === undefined
       ? crypto.randomUUID()
       : textOf(ACTION, "instanceId", instanceId, 1, MAX_ACTOR),
-    rules: {
-      probing,
-      failureThreshold,
-      failureWindowMs: failureWindowMs === undefined ? undefined : Math.ceil(failureWindowMs),
-    },
+    isObserving: isObservingOf(options.mode, rules),
+    rules,
   };
 }
 
@@ -171,9 +168,11 @@ function assertTimer(name: string, value: number): void {
   );
 }
 
-function assertNeeds(name: string, value: unknown, needed: string, other: unknown): void {
-  if (value === undefined || other !== undefined) return;
+function isObservingOf(mode: unknown, { trip }: CircuitRules): boolean {
+  assertOneOf(ACTION, "mode", mode ?? "enforce", ["enforce", "observe"]);
+  if (mode !== "observe" || trip.isByStore) return mode === "observe";
   throw new TypeError(
-    `Cannot create store: "${name}" needs "${needed}", received ${describe(other)}`,
+    `Cannot ${ACTION}: "mode" needs a rule by which the store opens circuits, such as ` +
+      `"failureRateThreshold", received "observe"`,
   );
 }

@@ -1,3 +1,5 @@
+import type { BackoffRules, RuleOptions, TripRules } from "./rule_options.ts";
+
 /**
  * Options of `PostgresCircuitBreakerStore`. The constructor reads them once. `undefined` means the
  * same as absent.
@@ -6,7 +8,7 @@
  * that it does not know. A name that is almost one of these (`resetTimeoutMS`, `failureTreshold`)
  * is a spelling mistake and throws a `TypeError`.
  */
-export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
+export interface PostgresCircuitBreakerStoreOptions extends RuleOptions, PolicyOnlyOptions {
   /**
    * The table's name, in the form of the constructor's `table` argument. Where both are given, they
    * must name the same table.
@@ -27,40 +29,30 @@ export interface PostgresCircuitBreakerStoreOptions extends PolicyOnlyOptions {
    * all instances: a probe gets `half-open`, every other caller gets `open`. It is the policy's
    * option of the same name: all instances, and the policy, should have the same value.
    *
-   * @default {undefined} probing is left to the policy of each instance
+   * The policy's `onStateChange` then never reports `open` to `half-open`, because the store makes that
+   * move and answers `half-open` already. `watch` delivers every change of every instance.
+   *
+   * @default {undefined} probing is left to the policy of each instance; 30,000 with `trip: "store"`
    */
   resetTimeoutMs?: number | undefined;
   /**
    * How many probes a round admits over all instances, a whole number from 1. It is the policy's
-   * option of the same name. Without `resetTimeoutMs` only the policy reads it.
+   * option of the same name. Without `resetTimeoutMs` only the policy reads it. The policy also counts
+   * the probes of its own instance: one with a lower `halfOpenMax` than its store refuses probes that
+   * the store admitted, and their slots come back only after `probeTimeoutMs`.
    *
    * @default {1}
    */
   halfOpenMax?: number | undefined;
   /**
    * How long a probe may take, in milliseconds. After it the store admits another probe instead, so
-   * that an instance that crashed does not keep the circuit shut. Choose more than the upstream's
-   * own timeout. Needs `resetTimeoutMs`.
+   * that an instance that crashed does not keep the circuit shut. An instance whose own probe has not
+   * ended waits twice as long before it sends another. Choose more than the upstream's own timeout.
+   * Needs `resetTimeoutMs`.
    *
    * @default {Math.max(resetTimeoutMs, 10_000)}
    */
   probeTimeoutMs?: number | undefined;
-  /**
-   * How many failures open a circuit, a whole number from 1. It is the policy's option of the same
-   * name, and the policy decides. The store uses it in two ways: a late probe result opens only a
-   * circuit with this many failures, and `failureWindowMs` counts at least this many exactly.
-   *
-   * @default {undefined}
-   */
-  failureThreshold?: number | undefined;
-  /**
-   * How long a failure counts, in milliseconds: a snapshot has the number of failures in this
-   * window. Needs `failureThreshold`. A count is exact up to 1000 failures, or up to
-   * `failureThreshold` where that is more, and stops there.
-   *
-   * @default {undefined} failures count until the circuit closes
-   */
-  failureWindowMs?: number | undefined;
   /**
    * How long any call may take, in milliseconds. Then it ends with a `StoreTimeoutError`, whatever
    * the database, the pool or the network does.
@@ -240,6 +232,12 @@ export interface CircuitRules {
   failureThreshold: number | undefined;
   /** How long a failure counts, in milliseconds; `undefined` for until the circuit closes. */
   failureWindowMs: number | undefined;
+  /** Who opens circuits, and by which rates. */
+  trip: TripRules;
+  /** How many instances have to vote before the fleet opens a circuit; `undefined` where none votes. */
+  quorum: number | undefined;
+  /** From which duration on a call is slow, in milliseconds; `undefined` where no call is. */
+  slowCallDurationMs: number | undefined;
 }
 
 /** How an open circuit admits probes. Durations are in milliseconds. */
@@ -247,4 +245,10 @@ export interface ProbingRules {
   resetTimeoutMs: number;
   halfOpenMax: number;
   probeTimeoutMs: number;
+  /** Probes in a row that have to succeed for the circuit to close. */
+  successThreshold: number;
+  /** How the reset timeout grows; `undefined` where it does not. */
+  backoff: BackoffRules | undefined;
+  /** How long it takes until all calls are admitted again; `undefined` for no time. */
+  rampUpMs: number | undefined;
 }

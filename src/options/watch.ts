@@ -1,5 +1,10 @@
-import { assertBoolean, assertFunction, assertOptions, assertString } from "./check.ts";
-import { describe } from "../describe.ts";
+import {
+  assertBoolean,
+  assertFunction,
+  assertOptions,
+  assertSignal,
+  assertString,
+} from "./check.ts";
 import type { WatchOptions } from "../operator_types.ts";
 
 const ACTION = "watch circuits";
@@ -16,19 +21,9 @@ export interface ResolvedWatchOptions {
 export function resolveWatchOptions(options: WatchOptions): ResolvedWatchOptions {
   assertOptions(ACTION, options, ["signal", "after", "rounds", "onBreak"]);
   const { signal, after, rounds = false, onBreak } = options;
-  if (signal !== undefined && !isSignal(signal)) {
-    throw new TypeError(
-      `Cannot ${ACTION}: "signal" must be an AbortSignal, received ${describe(signal)}`,
-    );
-  }
+  assertSignal(ACTION, signal);
   if (after !== undefined) assertString(ACTION, "after", after);
   assertBoolean(ACTION, "rounds", rounds);
   assertFunction(ACTION, "onBreak", onBreak);
   return { signal, after, rounds, onBreak };
-}
-
-function isSignal(signal: NonNullable<WatchOptions["signal"]> | null): boolean {
-  return typeof signal?.aborted === "boolean" &&
-    typeof signal.addEventListener === "function" &&
-    typeof signal.removeEventListener === "function";
 }

@@ -3,6 +3,7 @@ import { isUnavailable, StoreUnavailableError } from "../errors.ts";
 import { messageOf } from "../foreign_message.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
+import type { PermitOutcome } from "../permit.ts";
 import type {
   Admin,
   Answer,
@@ -67,24 +68,24 @@ export class OutageGuard implements Calls, Admin, Tail {
     return this.#answer(key, (circuits) => circuits.read(call, key));
   }
 
-  recordSuccess(call: Call, key: string): Promise<Answer<Circuit>> {
-    return this.#answer(key, (circuits) => circuits.recordSuccess(call, key));
+  recordSuccess(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
+    return this.#answer(key, (circuits) => circuits.recordSuccess(call, key, isSlow));
   }
 
-  recordFailure(call: Call, key: string): Promise<Answer<Circuit>> {
-    return this.#answer(key, (circuits) => circuits.recordFailure(call, key));
+  recordFailure(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
+    return this.#answer(key, (circuits) => circuits.recordFailure(call, key, isSlow));
   }
 
   transition(call: Call, key: string, to: CircuitState): Promise<Answer> {
     return this.#answer(key, (circuits) => circuits.transition(call, key, to));
   }
 
-  claim(call: Call, key: string): Promise<ClaimAnswer> {
-    return this.#answer(key, (circuits) => circuits.claim(call, key));
+  claim(call: Call, key: string, patienceMs: number): Promise<ClaimAnswer> {
+    return this.#answer(key, (circuits) => circuits.claim(call, key, patienceMs));
   }
 
-  settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
-    return this.#answer(key, (circuits) => circuits.settle(call, key, to, round));
+  settle(call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer> {
+    return this.#answer(key, (circuits) => circuits.settle(call, key, outcome, round));
   }
 
   async readMany(call: Call, keys: readonly string[]): Promise<Circuit[]> {
@@ -118,6 +119,16 @@ export class OutageGuard implements Calls, Admin, Tail {
 
   prune(call: Call, request: PruneRequest): Promise<number> {
     return this.#ask(() => this.#circuits.prune(call, request));
+  }
+
+  async vote(call: Call, key: string): Promise<Answer<Circuit>> {
+    const answer = await this.#ask(() => this.#tail.vote(call, key));
+    this.#remember(key, answer);
+    return answer;
+  }
+
+  withdraw(call: Call, keys: readonly string[]): Promise<void> {
+    return this.#ask(() => this.#tail.withdraw(call, keys));
   }
 
   async tail(call: Call, after: LogCursor | undefined, limit: number): Promise<TailPage> {

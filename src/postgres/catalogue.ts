@@ -3,11 +3,14 @@
  * looks for. Each list stands here once.
  */
 
+import { BACKOFF_COLUMNS } from "../rules/backoff.ts";
 import { COUNTING_COLUMNS } from "../rules/counting.ts";
 import { FORCING_COLUMNS } from "../rules/forcing.ts";
 import { LOGGING_COLUMNS, UNLOGGED_INDEX } from "../rules/logging.ts";
 import { MOVING_COLUMNS } from "../rules/moving.ts";
 import { PROBING_COLUMNS } from "../rules/probing.ts";
+import { TRIPPING_COLUMNS } from "../rules/tripping.ts";
+import { VOTING_COLUMNS } from "../rules/voting.ts";
 
 /** The version of the schema that this release makes. */
 export const SCHEMA_VERSION = 3;
@@ -76,9 +79,12 @@ export const ADDED_COLUMNS: readonly string[] = [
   ...MOVING_COLUMNS,
   ...LOGGING_COLUMNS,
   ...PROBING_COLUMNS,
+  ...BACKOFF_COLUMNS,
   "updated_at bigint not null default 0",
   ...COUNTING_COLUMNS,
   ...FORCING_COLUMNS,
+  ...TRIPPING_COLUMNS,
+  ...VOTING_COLUMNS,
 ];
 
 /**

@@ -3,6 +3,7 @@ import type { RunAlone } from "../client_traits.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitRules } from "../options/store_options.ts";
+import type { PermitOutcome } from "../permit.ts";
 import type {
   Deferred,
   Flush,
@@ -11,11 +12,14 @@ import type {
   ListedCircuit,
   PruneRequest,
 } from "../ports.ts";
+import { isRowNeeded } from "../rules/moving.ts";
 import type { CircuitState, PostgresClient } from "../types.ts";
 import { ChangeLog } from "./change_log.ts";
+import { CircuitVotes } from "./circuit_votes.ts";
 import { type Demand, execute } from "./executor.ts";
 import type { TableName } from "./identifier.ts";
 import { ReadOnlySessions } from "./read_only_sessions.ts";
+import { Recorder } from "./recorder.ts";
 import { StatementRunner, type StatementRunnerOptions } from "./statement_runner.ts";
 import type { ChangedCircuit } from "./statements/change.ts";
 import { checkStatement, type Closing, type SessionState } from "./statements/check.ts";
@@ -41,14 +45,7 @@ import {
   readManyStatement,
   readOneStatement,
 } from "./statements/read.ts";
-import {
-  addSuccessesStatement,
-  recordOneStatement,
-  recordOneSuccessesStatement,
-  recordStatement,
-  recordSuccessesStatement,
-  type Tally,
-} from "./statements/record.ts";
+import type { Tally } from "./statements/record.ts";
 import { transitionStatement } from "./statements/transition.ts";
 
 /** What the table needs beside a client. */
@@ -63,9 +60,6 @@ export interface CircuitTableOptions extends StatementRunnerOptions {
   wasHeldUpSince: (moment: number) => boolean;
 }
 
-/** How many circuits are remembered to have a row. */
-const MAX_SEEN = 1000;
-
 /**
  * The circuits of one table. Each method is one statement, for one circuit or for many. No key may
  * stand twice in a call. A statement that was rolled back is sent again while a call waits for it.
@@ -75,11 +69,12 @@ export class CircuitTable {
   readonly sessions: ReadOnlySessions;
   /** The log of their changes. */
   readonly log: ChangeLog;
+  /** The votes of the instance. */
+  readonly votes: CircuitVotes;
   readonly #runner: StatementRunner;
   readonly #options: CircuitTableOptions;
   readonly #statements: ReturnType<typeof statementsOf>;
-  /** Circuits that had a row when successes were last recorded for them alone. */
-  readonly #seen = new Set<string>();
+  readonly #recorder: Recorder;
 
   constructor(client: PostgresClient, table: TableName, options: CircuitTableOptions) {
     const { runAlone, wasHeldUpSince } = options;
@@ -95,7 +90,10 @@ export class CircuitTable {
     const { now, rules, durability } = options;
     const context = new StatementContext(table, rules, now !== undefined, durability);
     this.#statements = statementsOf(context);
+    this.#recorder = new Recorder(this.#runner, context, options);
     this.log = new ChangeLog(this.#runner, context, this);
+    const add = (keys: readonly string[], demand: Demand) => this.add(keys, demand);
+    this.votes = new CircuitVotes(this.#runner, context, options.actor, add);
   }
 
   /**
@@ -141,33 +139,9 @@ export class CircuitTable {
     await this.#runner.change(this.#statements.noticeExpiry, demand);
   }
 
-  /** Adds up successes and failures. */
+  /** Adds up successes and failures. Opens circuits that are due, where the store decides. */
   record(tallies: readonly Tally[], demand: Demand): Promise<Circuit[]> {
-    const { record, recordSuccesses, recordOne } = this.#statements;
-    const hasFailures = tallies.some(({ failures }) => failures > 0);
-    if (tallies.length > 1) {
-      return this.#runner.run(hasFailures ? record : recordSuccesses, demand, tallies);
-    }
-    const tally = tallies[0]!;
-    if (hasFailures) return this.#runner.run(recordOne, demand, tally);
-    return this.#seen.has(tally.key)
-      ? this.#addSuccesses(tally, demand)
-      : this.#recordSuccesses(tally, demand);
-  }
-
-  /** Adds to a row that is most probably there. */
-  async #addSuccesses(tally: Tally, demand: Demand): Promise<Circuit[]> {
-    const { addSuccess, addSuccesses } = this.#statements;
-    const statement = tally.successes === 1 ? addSuccess : addSuccesses;
-    const circuits = await this.#runner.run(statement, demand, tally);
-    return circuits.length > 0 ? circuits : await this.#recordSuccesses(tally, demand);
-  }
-
-  async #recordSuccesses(tally: Tally, demand: Demand): Promise<Circuit[]> {
-    const circuits = await this.#runner.run(this.#statements.recordOneSuccesses, demand, tally);
-    if (this.#seen.size >= MAX_SEEN) this.#seen.clear();
-    this.#seen.add(tally.key);
-    return circuits;
+    return this.#recorder.record(tallies, demand);
   }
 
   /** Makes rows for circuits without one. Returns how many. */
@@ -175,7 +149,7 @@ export class CircuitTable {
     return this.#runner.run(this.#statements.add, demand, keys);
   }
 
-  /** Moves circuits to a state. Closing one without a row returns none. */
+  /** Moves circuits to a state. A move that cannot change one without a row returns none for it. */
   transition(
     keys: readonly string[],
     to: CircuitState,
@@ -184,7 +158,7 @@ export class CircuitTable {
     const { actor } = this.#options;
     const move = (keys: readonly string[]) =>
       this.#runner.change(this.#statements.transition, demand, keys, to, actor);
-    return this.#withRows(keys, to !== "closed", demand, move);
+    return this.#withRows(keys, isRowNeeded(to, this.#options.rules), demand, move);
   }
 
   /** Admits as many probes as the rules allow. */
@@ -192,15 +166,16 @@ export class CircuitTable {
     return this.#runner.change(this.#statements.claim!, demand, requests, this.#options.actor);
   }
 
-  /** Moves a circuit by the result of a probe, unless its round is over. */
+  /** Applies the result of a probe to its round, unless that is over. */
   async settle(
     key: string,
-    to: CircuitState,
+    outcome: PermitOutcome,
     round: Round,
     demand: Demand,
   ): Promise<Circuit | undefined> {
     const { actor } = this.#options;
-    return (await this.#runner.change(this.#statements.settle, demand, key, to, round, actor))[0];
+    const settle = this.#statements.settle!;
+    return (await this.#runner.change(settle, demand, key, outcome, round, actor))[0];
   }
 
   /** Forces a state on a circuit, or releases it. Releasing one without a row returns nothing. */
@@ -303,16 +278,10 @@ function statementsOf(context: StatementContext) {
     readOne: readOneStatement(context),
     readMany: readManyStatement(context),
     findRemoved: findRemovedStatement(context),
-    record: recordStatement(context),
-    recordOne: recordOneStatement(context),
-    recordSuccesses: recordSuccessesStatement(context),
-    recordOneSuccesses: recordOneSuccessesStatement(context),
-    addSuccess: addSuccessesStatement(context, true),
-    addSuccesses: addSuccessesStatement(context, false),
     add: addStatement(context),
     transition: transitionStatement(context),
     claim: probing === undefined ? undefined : claimStatement(context, probing),
-    settle: settleStatement(context),
+    settle: probing === undefined ? undefined : settleStatement(context, probing),
     force: forceStatement(context),
     reset: resetStatement(context),
     notice: noticeStatement(context),

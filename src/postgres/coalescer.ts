@@ -12,6 +12,10 @@ export class PendingKey<Answer> implements Expiring {
   failures = 0;
   /** Successes to record, for calls that record. */
   successes = 0;
+  /** How many of both were slow. */
+  slow = 0;
+  /** The longest patience of the calls, for calls that claim. */
+  patienceMs = 0;
   /** How many calls share it. */
   calls = 0;
   /** The answer to the key's part of the statement; `undefined` where it has no row. */

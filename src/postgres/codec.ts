@@ -1,6 +1,6 @@
 /** How circuits come back from a statement: the SQL that packs them, and what reads them. */
 
-import type { Circuit, ForcedState } from "../circuit.ts";
+import { type Circuit, type CircuitDetails, type ForcedState, NO_DETAILS } from "../circuit.ts";
 import { describe } from "../describe.ts";
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../errors.ts";
 import { countFailuresSql } from "../rules/counting.ts";
@@ -48,7 +48,16 @@ type Packed = [
   probeCount: number,
   probeExpiresAt: number,
   forced: PackedForce | null,
+  details: PackedDetails | null,
   key?: string,
+];
+
+type PackedDetails = [
+  probeSettled: number,
+  resetMs: number,
+  suspectAt: number,
+  voteLabels: string[] | null,
+  voteSeen: number[] | null,
 ];
 
 interface PackedForce {
@@ -82,6 +91,7 @@ function packed({ rules }: StatementContext, now: string, isKeyed: boolean): str
     isProbing ? "c.probe_count" : "0",
     isProbing ? "c.probe_expires_at" : "0",
     `case when ${hasForceSql("c")} then ${FORCE} else 'null' end`,
+    `case when ${HAS_NO_DETAILS} then 'null' else ${DETAILS} end`,
     ...isKeyed ? ["pg_catalog.to_json(c.key)"] : [],
   ];
   // `format` is the cheapest of what puts a text together.
@@ -91,6 +101,12 @@ function packed({ rules }: StatementContext, now: string, isKeyed: boolean): str
 const FORCE =
   `pg_catalog.json_build_object('forced_state', c.forced_state, 'forced_at', c.forced_at,
       'forced_until', c.forced_until, 'forced_reason', c.forced_reason, 'forced_by', c.forced_by)`;
+
+const HAS_NO_DETAILS = `c.probe_settled = 0 and c.reset_ms = 0 and c.suspect_at = 0
+      and c.vote_labels is null`;
+
+const DETAILS = `pg_catalog.json_build_array(c.probe_settled, c.reset_ms, c.suspect_at,
+      c.vote_labels, c.vote_seen)::text`;
 
 /** What a read returns instead of circuits where its session takes no writes. */
 const READ_ONLY = "read-only";
@@ -150,7 +166,7 @@ export function readOnlyError(cause?: unknown): StoreUnavailableError {
 function toCircuit(packed: Packed, key: string | undefined): Circuit {
   const isUnlogged = packed[1] >= UNLOGGED;
   return {
-    key: key ?? packed[12]!,
+    key: key ?? packed[13]!,
     state: stateOfCode(isUnlogged ? packed[1] - UNLOGGED : packed[1]),
     failureCount: Math.min(packed[2], MAX_COUNT),
     successCount: Math.min(packed[3], MAX_COUNT),
@@ -162,9 +178,17 @@ function toCircuit(packed: Packed, key: string | undefined): Circuit {
     probeCount: packed[9],
     probeExpiresAt: packed[10],
     forced: packed[11] === null ? undefined : toForced(packed[11], packed[5]),
+    details: packed[12] === null ? NO_DETAILS : toDetails(packed[12]),
     readAt: packed[0],
     ...isUnlogged && { isUnlogged },
   };
+}
+
+function toDetails(
+  [probeSettled, resetMs, suspectAt, labels, seen]: PackedDetails,
+): CircuitDetails {
+  const votes = (labels ?? []).map((label, i) => ({ label, seenAt: seen?.[i] ?? 0 }));
+  return { probeSettled, resetMs, suspectAt, votes };
 }
 
 function toForced(force: PackedForce, lastStateChange: number): ForcedState {

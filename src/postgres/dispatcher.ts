@@ -1,6 +1,7 @@
 import { type Circuit, type Round, withCounts } from "../circuit.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
+import type { PermitOutcome } from "../permit.ts";
 import type {
   Admin,
   Answer,
@@ -15,10 +16,10 @@ import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable } from "./circuit_table.ts";
-import { Coalescer, type Send } from "./coalescer.ts";
+import { Coalescer, type PendingKey, type Send } from "./coalescer.ts";
 import type { Demand } from "./executor.ts";
 import { runSingle } from "./single.ts";
-import type { ClaimedCircuit } from "./statements/probe.ts";
+import type { ClaimedCircuit, ClaimRequest } from "./statements/probe.ts";
 import type { Tally } from "./statements/record.ts";
 import type { TableTrimmer } from "./table_trimmer.ts";
 
@@ -76,7 +77,7 @@ export class Dispatcher implements Calls, Admin {
     this.#claims = coalescer(
       "claim",
       "claim probe",
-      (keys, demand) => table.claim(keys.map(({ key, calls }) => ({ key, wanted: calls })), demand),
+      (keys, demand) => table.claim(keys.map(toClaimRequest), demand),
     );
     const movesTo = (to: CircuitState) =>
       coalescer<Circuit>(
@@ -95,8 +96,9 @@ export class Dispatcher implements Calls, Admin {
     return this.#reads.join(call, key).answer.then(fromDatabase);
   }
 
-  recordSuccess(call: Call, key: string): Promise<Answer<Circuit>> {
+  recordSuccess(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
     const pending = this.#records.join(call, key);
+    if (isSlow) pending.slow++;
     const place = ++pending.successes;
     return pending.answer.then((answer) => {
       const circuit = answer!;
@@ -109,8 +111,9 @@ export class Dispatcher implements Calls, Admin {
     });
   }
 
-  recordFailure(call: Call, key: string): Promise<Answer<Circuit>> {
+  recordFailure(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
     const pending = this.#records.join(call, key);
+    if (isSlow) pending.slow++;
     const place = ++pending.failures;
     return pending.answer.then((answer) => {
       const circuit = answer!;
@@ -126,8 +129,9 @@ export class Dispatcher implements Calls, Admin {
     return this.#moves[to].join(call, key).answer.then(fromDatabase);
   }
 
-  async claim(call: Call, key: string): Promise<ClaimAnswer> {
+  async claim(call: Call, key: string, patienceMs: number): Promise<ClaimAnswer> {
     const pending = this.#claims.join(call, key);
+    pending.patienceMs = Math.max(pending.patienceMs, patienceMs);
     const place = pending.calls;
     const circuit = await pending.answer;
     const isAdmitted = circuit !== undefined && place <= circuit.granted;
@@ -136,12 +140,12 @@ export class Dispatcher implements Calls, Admin {
 
   // The calls below are rare, and each differs: they share no statement.
 
-  settle(call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
+  settle(call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer> {
     return this.#single(
       call,
       "settle",
       "settle probe",
-      (demand) => this.#table.settle(key, to, round, demand),
+      (demand) => this.#table.settle(key, outcome, round, demand),
     ).then(fromDatabase);
   }
 
@@ -226,6 +230,10 @@ export class Dispatcher implements Calls, Admin {
   ): Promise<Result> {
     return runSingle(this.#options, call, { kind, action, keys }, send);
   }
+}
+
+function toClaimRequest({ key, calls, patienceMs }: PendingKey<ClaimedCircuit>): ClaimRequest {
+  return { key, wanted: calls, patienceMs };
 }
 
 function fromDatabase<Found extends Circuit | undefined>(circuit: Found): Answer<Found> {

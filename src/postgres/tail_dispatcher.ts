@@ -1,5 +1,6 @@
 import type { Circuit } from "../circuit.ts";
 import type {
+  Answer,
   Deferred,
   Flush,
   FlushResult,
@@ -30,6 +31,27 @@ export class TailDispatcher implements Tail {
     this.#table = table;
     this.#options = options;
     this.#onAdded = onAdded;
+  }
+
+  async vote(call: Call, key: string): Promise<Answer<Circuit>> {
+    const circuit = await this.#run(
+      call,
+      "vote",
+      "vote for opening",
+      1,
+      (demand) => this.#table.votes.vote(key, demand),
+    );
+    return { circuit, source: "database" };
+  }
+
+  withdraw(call: Call, keys: readonly string[]): Promise<void> {
+    return this.#run(
+      call,
+      "vote",
+      "withdraw vote",
+      keys.length,
+      (demand) => this.#table.votes.withdraw(keys, demand),
+    );
   }
 
   tail(call: Call, after: LogCursor | undefined, limit: number): Promise<TailPage> {

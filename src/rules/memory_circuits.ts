@@ -1,15 +1,14 @@
 import { ABSENT_CIRCUIT, type Circuit, type Round } from "../circuit.ts";
-import { keepLast } from "../keep_last.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitRules } from "../options/store_options.ts";
+import type { PermitOutcome } from "../permit.ts";
 import type {
   Admin,
   Answer,
   Calls,
   ClaimAnswer,
   ListedCircuit,
-  LogCause,
   LogPage,
   LogRequest,
   PruneRequest,
@@ -18,11 +17,12 @@ import type {
 } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { CircuitState } from "../types.ts";
-import { addCount, countFailures, rememberFailures } from "./counting.ts";
+import { addCount, countResults, type Results, zeroFailures } from "./counting.ts";
 import { effectiveState, forcedAt } from "./forcing.ts";
-import { isUnlogged, unloggedCause } from "./logging.ts";
-import { isCurrentRound, judgeMove, moveCause, openedAtAfter } from "./moving.ts";
-import { isRoundDue, leaseAfterMove, vacantProbes } from "./probing.ts";
+import { isUnlogged } from "./logging.ts";
+import { MemoryTable } from "./memory_table.ts";
+import { isCurrentRound, isRowNeeded, judgeMove, moveCause } from "./moving.ts";
+import { isRoundDue, vacantProbes } from "./probing.ts";
 import {
   dropEnded,
   isBlank,
@@ -30,23 +30,14 @@ import {
   type LogOfCircuits,
   type MemoryBounds,
   pageOf,
-  type StoredCircuit,
   zeroCounters,
 } from "./stored_circuit.ts";
 import { isTripDue } from "./tripping.ts";
 
 /** Circuits in a map, by the same rules as the statements on the table. */
 export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
-  readonly #stored = new Map<string, StoredCircuit>();
+  readonly #table: MemoryTable;
   readonly #rules: CircuitRules;
-  readonly #now: () => number;
-  readonly #source: Source;
-  readonly #bounds: MemoryBounds | undefined;
-  readonly #logged: LogOfCircuits | undefined;
-  /** Circuits with a forced state that ends by its time. */
-  readonly #ending = new Set<StoredCircuit>();
-  /** No version comes back, also not after a reset. */
-  #lastVersion = 0;
 
   constructor(
     rules: CircuitRules,
@@ -55,52 +46,62 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
     bounds?: MemoryBounds,
     logged?: LogOfCircuits,
   ) {
+    this.#table = new MemoryTable(rules, now, source, bounds, logged);
     this.#rules = rules;
-    this.#bounds = bounds;
-    this.#logged = logged;
-    this.#source = source;
-    this.#now = () => Math.floor(now());
   }
 
   // deno-lint-ignore require-await
   async read(_call: Call, key: string): Promise<Answer> {
-    return this.#answer(this.#find(key, this.#now()));
+    return this.#table.answer(this.#table.find(key, this.#table.now()));
   }
 
   // deno-lint-ignore require-await
-  async recordSuccess(_call: Call, key: string): Promise<Answer<Circuit>> {
-    const now = this.#now();
-    const stored = this.#findOrAdd(key, now);
-    stored.successCount = addCount(stored.successCount, 1);
+  async recordSuccess(_call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
+    return this.#record(key, { failures: 0, successes: 1, slow: isSlow ? 1 : 0 });
+  }
+
+  // deno-lint-ignore require-await
+  async recordFailure(_call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
+    return this.#record(key, { failures: 1, successes: 0, slow: isSlow ? 1 : 0 });
+  }
+
+  #record(key: string, results: Results): Answer<Circuit> {
+    const now = this.#table.now();
+    const stored = this.#table.findOrAdd(key, now);
+    Object.assign(stored, countResults(stored, results, now, this.#rules));
+    stored.successCount = addCount(stored.successCount, results.successes);
     stored.updatedAt = now;
-    return this.#answerFound(stored);
+    if (results.failures > 0) stored.lastFailureTime = now;
+    // Where the log does not know the circuit as it is, the next read notices that, and a later record
+    // opens it.
+    const isKnown = stored.loggedState === "closed" && forcedAt(stored.forced, now) === undefined;
+    if (this.#mayTrip(results) && isKnown && isTripDue(stored, now, this.#rules)) {
+      this.#table.move(stored, "open", now, "trip");
+    }
+    return this.#table.answerFound(stored);
   }
 
-  // deno-lint-ignore require-await
-  async recordFailure(_call: Call, key: string): Promise<Answer<Circuit>> {
-    const now = this.#now();
-    const stored = this.#findOrAdd(key, now);
-    stored.failureCount = addCount(stored.failureCount, 1);
-    stored.recentFailures = rememberFailures(stored.recentFailures, 1, now, this.#rules);
-    stored.lastFailureTime = stored.updatedAt = now;
-    return this.#answerFound(stored);
+  /** Whether results can make a circuit due that the store opens: successes only by a rate. */
+  #mayTrip({ failures }: Results): boolean {
+    const { isByStore, rates } = this.#rules.trip;
+    return isByStore && (failures > 0 || rates !== undefined);
   }
 
   // deno-lint-ignore require-await
   async transition(_call: Call, key: string, to: CircuitState): Promise<Answer> {
-    const now = this.#now();
-    const found = this.#find(key, now);
-    if (to === "closed" && found === undefined) return this.#answer(undefined);
-    const stored = found ?? this.#add(key);
+    const now = this.#table.now();
+    const found = this.#table.find(key, now);
+    if (found === undefined && !isRowNeeded(to, this.#rules)) return this.#table.answer(undefined);
+    const stored = found ?? this.#table.add(key);
     const move = judgeMove(stored, to, now, this.#rules);
     if (move.moves) {
-      this.#move(stored, to, now, moveCause(stored.state, to));
+      this.#table.move(stored, to, now, moveCause(stored.state, to));
     } else if (
       // A counter that is zero already does not fall.
       move.zeroesFailures && (stored.failureCount > 0 || stored.recentFailures.length > 0) ||
       move.zeroesSuccesses && stored.successCount > 0
     ) {
-      this.#change(
+      this.#table.change(
         stored,
         now,
         "zeroed",
@@ -108,20 +109,25 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
         (version) => zeroCounters(stored, to, version),
       );
     }
-    return this.#answer(stored);
+    return this.#table.answer(stored);
   }
 
   // deno-lint-ignore require-await
-  async claim(_call: Call, key: string): Promise<ClaimAnswer> {
-    const now = this.#now();
-    const stored = this.#find(key, now);
-    if (stored === undefined) return { ...this.#answer(stored), isAdmitted: false };
+  async claim(_call: Call, key: string, patienceMs: number): Promise<ClaimAnswer> {
+    const now = this.#table.now();
+    const stored = this.#table.find(key, now);
+    if (stored === undefined) return { ...this.#table.answer(stored), isAdmitted: false };
     const probing = this.#rules.probing!;
     const isAdmitted = forcedAt(stored.forced, now) === undefined &&
-      vacantProbes(stored, now, probing) > 0;
+      vacantProbes(stored, now, probing, patienceMs) > 0;
     if (isAdmitted) {
-      if (isRoundDue(stored, now, probing)) {
-        this.#move(stored, "half-open", now, stored.state === "half-open" ? "round" : "probe");
+      if (isRoundDue(stored, now, probing, patienceMs)) {
+        this.#table.move(
+          stored,
+          "half-open",
+          now,
+          stored.state === "half-open" ? "round" : "probe",
+        );
       } else {
         stored.probeCount++;
       }
@@ -129,74 +135,80 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
       stored.probeExpiresAt = now + probing.probeTimeoutMs;
       stored.updatedAt = now;
     }
-    return { ...this.#answer(stored), isAdmitted };
+    return { ...this.#table.answer(stored), isAdmitted };
   }
 
   // deno-lint-ignore require-await
-  async settle(_call: Call, key: string, to: CircuitState, round: Round): Promise<Answer> {
-    const now = this.#now();
-    const stored = this.#find(key, now);
-    if (stored === undefined) return this.#answer(undefined);
-    const applies = isCurrentRound({ ...stored, readAt: now }, round) ||
-      to === "open" && isTripDue(stored, now, this.#rules);
-    if (applies && forcedAt(stored.forced, now) === undefined) {
-      this.#move(stored, to, now, moveCause(stored.state, to));
+  async settle(_call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer> {
+    const now = this.#table.now();
+    const stored = this.#table.find(key, now);
+    if (stored === undefined) return this.#table.answer(undefined);
+    if (forcedAt(stored.forced, now) !== undefined) return this.#table.answer(stored);
+    if (isCurrentRound({ ...stored, readAt: now }, round)) {
+      this.#table.settle(stored, outcome, now);
+    } else if (outcome === "failure" && isTripDue(stored, now, this.#rules)) {
+      this.#table.move(stored, "open", now, moveCause(stored.state, "open"));
     }
-    return this.#answer(stored);
+    return this.#table.answer(stored);
   }
 
   // deno-lint-ignore require-await
   async force(_call: Call, key: string, force: Force): Promise<Answer> {
     const { state, forMs, reason } = force;
-    const now = this.#now();
-    const found = this.#find(key, now);
-    if (state === undefined && found === undefined) return this.#answer(undefined);
-    const stored = found ?? this.#add(key);
+    const now = this.#table.now();
+    const found = this.#table.find(key, now);
+    if (state === undefined && found === undefined) return this.#table.answer(undefined);
+    const stored = found ?? this.#table.add(key);
     if (state === undefined && forcedAt(stored.forced, now) === undefined) {
       dropEnded(stored, now);
-      return this.#answer(stored);
+      return this.#table.answer(stored);
     }
     const until = forMs === undefined ? undefined : now + forMs;
-    this.#change(stored, now, state === undefined ? "release" : "force", force, () => {
-      stored.forced = state && { state, at: now, until, reason, by: this.#actorOf(force) };
+    this.#table.change(stored, now, state === undefined ? "release" : "force", force, () => {
+      stored.forced = state && { state, at: now, until, reason, by: this.#table.actorOf(force) };
     });
-    if (until !== undefined) this.#ending.add(stored);
-    return this.#answer(stored);
+    if (until !== undefined) this.#table.endsByTime(stored);
+    return this.#table.answer(stored);
   }
 
   // deno-lint-ignore require-await
   async reset(_call: Call, key: string, act: Act): Promise<Answer> {
-    const now = this.#now();
-    const stored = this.#find(key, now);
-    if (stored === undefined || isBlank(stored)) return this.#answer(stored);
+    const now = this.#table.now();
+    const stored = this.#table.find(key, now);
+    if (stored === undefined || isBlank(stored)) return this.#table.answer(stored);
     const isShown = effectiveState(stored, now) !== "closed" ||
       forcedAt(stored.forced, now) !== undefined;
-    this.#change(stored, now, isShown ? "reset" : "zeroed", act, (zeroedVersion) => {
-      Object.assign(stored, ABSENT_CIRCUIT, { zeroedVersion, recentFailures: [] });
+    this.#table.change(stored, now, isShown ? "reset" : "zeroed", act, (zeroedVersion) => {
+      Object.assign(stored, ABSENT_CIRCUIT, {
+        zeroedVersion,
+        ...zeroFailures(stored),
+        probeSuccesses: 0,
+        failedRounds: 0,
+      });
     });
-    return this.#answer(stored);
+    return this.#table.answer(stored);
   }
 
   // deno-lint-ignore require-await
   async readMany(_call: Call, keys: readonly string[]): Promise<Circuit[]> {
     return keys.flatMap((key) => {
-      const stored = this.#find(key, this.#now());
-      return stored === undefined ? [] : [this.#shown(stored)];
+      const stored = this.#table.find(key, this.#table.now());
+      return stored === undefined ? [] : [this.#table.shown(stored)];
     });
   }
 
   // deno-lint-ignore require-await
   async list(_call: Call, options: ResolvedListOptions): Promise<ListedCircuit[]> {
-    const now = this.#now();
-    let page = pageOf(this.#stored.values(), options, now);
+    const now = this.#table.now();
+    let page = pageOf(this.#table.circuits(), options, now);
     // What is noticed can leave the page, and others follow.
     while (page.some((stored) => isUnlogged(stored, stored.loggedState, now))) {
-      for (const stored of page) this.#noticed(stored, now);
-      page = pageOf(this.#stored.values(), options, now);
+      for (const stored of page) this.#table.noticed(stored, now);
+      page = pageOf(this.#table.circuits(), options, now);
     }
     return page.map((stored) => {
-      const last = this.#logged?.log.lastShown(stored.key);
-      const circuit = this.#shown(stored);
+      const last = this.#table.log?.lastShown(stored.key);
+      const circuit = this.#table.shown(stored);
       if (last === undefined) return circuit;
       return { ...circuit, lastCause: last.cause, lastActor: last.actor };
     });
@@ -204,13 +216,12 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
 
   // deno-lint-ignore require-await
   async prune(_call: Call, { idleMs, limit }: PruneRequest): Promise<number> {
-    const now = this.#now();
-    const idle = Array.from(this.#stored.values()).filter((stored) =>
+    const now = this.#table.now();
+    const idle = Array.from(this.#table.circuits()).filter((stored) =>
       isRemovable(stored, now, idleMs)
     ).slice(0, limit);
     for (const stored of idle) {
-      this.#stored.delete(stored.key);
-      this.#ending.delete(stored);
+      this.#table.remove(stored);
     }
     return idle.length;
   }
@@ -218,136 +229,16 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
   /** Returns a page of the log, as it is at the moment of the call. */
   // deno-lint-ignore require-await
   async log(_call: Call, request: LogRequest): Promise<LogPage> {
-    this.#noticeEnded();
-    const logged = this.#logged;
-    if (logged === undefined) {
+    this.#table.noticeEnded();
+    const { log } = this.#table;
+    if (log === undefined) {
       throw new TypeError("Cannot read changes: these circuits have no log");
     }
-    return logged.log.read(request);
+    return log.read(request);
   }
 
   /** Forgets all circuits. */
   clear(): void {
-    this.#stored.clear();
-    this.#ending.clear();
-  }
-
-  /** A circuit. All calls but records notice that its forced state has ended. */
-  #find(key: string, now: number): StoredCircuit | undefined {
-    const found = this.#lookUp(key, now);
-    return found === undefined ? undefined : this.#noticed(found, now);
-  }
-
-  #lookUp(key: string, now: number): StoredCircuit | undefined {
-    const stored = this.#stored.get(key);
-    if (stored !== undefined) return stored;
-    const known = this.#bounds?.known.get(key);
-    if (known === undefined) return undefined;
-    // Only the count of a window is known, not its times: each counts as if at the last failure.
-    const failures = this.#rules.failureWindowMs === undefined ? 0 : known.failureCount;
-    return this.#keep({
-      ...known,
-      loggedState: effectiveState(known, now),
-      recentFailures: Array.from({ length: failures }, () => known.lastFailureTime),
-      updatedAt: now,
-    });
-  }
-
-  #findOrAdd(key: string, now: number): StoredCircuit {
-    return this.#lookUp(key, now) ?? this.#add(key);
-  }
-
-  #add(key: string): StoredCircuit {
-    return this.#keep({
-      ...ABSENT_CIRCUIT,
-      key,
-      loggedState: "closed",
-      recentFailures: [],
-      updatedAt: 0,
-    });
-  }
-
-  #keep(stored: StoredCircuit): StoredCircuit {
-    keepLast(this.#stored, stored.key, stored, this.#bounds?.capacity ?? Infinity);
-    return stored;
-  }
-
-  /** A change of state, or a new round of probes. */
-  #move(stored: StoredCircuit, to: CircuitState, now: number, cause: LogCause): void {
-    this.#change(stored, now, cause, undefined, (version) => {
-      stored.openedAt = openedAtAfter(stored, to, now);
-      stored.state = to;
-      stored.lastStateChange = now;
-      zeroCounters(stored, to, version);
-      Object.assign(stored, leaseAfterMove(to, now, this.#rules.probing));
-    });
-  }
-
-  /** Changes a circuit: gives it a version and logs it. The counts in the log are those before. */
-  #change(
-    stored: StoredCircuit,
-    now: number,
-    cause: LogCause,
-    act: Act | undefined,
-    change: (version: number) => void,
-  ): void {
-    const version = this.#lastVersion = Math.max(this.#lastVersion, stored.version) + 1;
-    const { key, loggedState: from, successCount } = stored;
-    const failureCount = countFailures(stored, now, this.#rules);
-    dropEnded(stored, now);
-    change(version);
-    stored.version = version;
-    stored.updatedAt = now;
-    const to = stored.loggedState = effectiveState(stored, now);
-    this.#logged?.log.append({
-      key,
-      version,
-      at: now,
-      from,
-      to,
-      cause,
-      actor: cause === "expiry" || cause === "external" ? "" : this.#actorOf(act),
-      role: "",
-      reason: act?.reason,
-      failureCount,
-      successCount,
-    });
-  }
-
-  #actorOf(act: Act | undefined): string {
-    return act?.actor ?? this.#logged?.actor ?? "";
-  }
-
-  /** Logs that a forced state has ended by its time, where the log does not know it yet. */
-  #noticed(stored: StoredCircuit, now: number): StoredCircuit {
-    if (!isUnlogged(stored, stored.loggedState, now)) return stored;
-    const cause = unloggedCause(stored, stored.loggedState, now);
-    this.#change(stored, now, cause, undefined, () => {});
-    return stored;
-  }
-
-  #noticeEnded(): void {
-    const now = this.#now();
-    for (const stored of this.#ending) {
-      this.#noticed(stored, now);
-      const { forced } = stored;
-      if (forced?.until === undefined || forced.until <= now) this.#ending.delete(stored);
-    }
-  }
-
-  #answer(stored: StoredCircuit | undefined): Answer {
-    return stored === undefined
-      ? { circuit: undefined, source: this.#source }
-      : this.#answerFound(stored);
-  }
-
-  #answerFound(stored: StoredCircuit): Answer<Circuit> {
-    return { circuit: this.#shown(stored), source: this.#source };
-  }
-
-  /** A copy, so that callers cannot change the stored circuit. */
-  #shown(stored: StoredCircuit): Circuit {
-    const readAt = this.#now();
-    return { ...stored, failureCount: countFailures(stored, readAt, this.#rules), readAt };
+    this.#table.clear();
   }
 }

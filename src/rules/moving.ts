@@ -9,7 +9,13 @@ import type { CircuitRules } from "../options/store_options.ts";
 import type { CircuitState } from "../types.ts";
 import { forcedAt, isForcedSql } from "./forcing.ts";
 import { storedStateSql } from "./state.ts";
-import { isStraggler, isStragglerSql } from "./tripping.ts";
+import {
+  isPremature,
+  isPrematureSql,
+  isStraggler,
+  isStragglerSql,
+  type Judged,
+} from "./tripping.ts";
 
 /** The columns of this rule, beside the state and its time that the original table has. */
 export const MOVING_COLUMNS: readonly string[] = [
@@ -47,13 +53,14 @@ export interface Move {
 
 /** Judges a caller's move, which is no result of a probe. */
 export function judgeMove(
-  circuit: Pick<Circuit, "state" | "forced">,
+  circuit: Judged & Pick<Circuit, "forced">,
   to: CircuitState,
   now: number,
   rules: CircuitRules,
 ): Move {
   const isFree = forcedAt(circuit.forced, now) === undefined;
-  const moves = isFree && circuit.state !== to && !isStraggler(circuit.state, to, rules);
+  const moves = isFree && circuit.state !== to && !isStraggler(circuit.state, to, rules) &&
+    !isPremature(circuit, to, now, rules);
   const applies = moves || isFree && to === "closed";
   return {
     moves,
@@ -62,24 +69,30 @@ export function judgeMove(
   };
 }
 
-/** SQL: the same conditions for a row. */
+/** SQL: the same conditions for a row. `isDue` says whether the row is due to open. */
 export function judgeMoveSql(
   row: string,
   to: string,
   now: string,
   rules: CircuitRules,
+  isDue?: string,
 ): Record<keyof Move, string> {
   const isFree = `not ${isForcedSql(row, now)}`;
-  const straggler = isStragglerSql(row, to, rules);
-  const moves = `(${storedStateSql(row)} <> ${to} and ${isFree}${
-    straggler === "false" ? "" : ` and not ${straggler}`
-  })`;
+  const refusals = [isStragglerSql(row, to, rules), isPrematureSql(row, to, now, rules, isDue)]
+    .filter((refusal) => refusal !== "false").map((refusal) => ` and not ${refusal}`).join("");
+  const moves = `(${storedStateSql(row)} <> ${to} and ${isFree}${refusals})`;
   const applies = `(${moves} or ${to} = 'closed' and ${isFree})`;
   return {
     moves,
     zeroesFailures: `(${isZeroedSql("failures", to)} and ${applies})`,
     zeroesSuccesses: `(${isZeroedSql("successes", to)} and ${applies})`,
   };
+}
+
+/** Whether a caller's move of a circuit without a row needs one: it may change something. */
+export function isRowNeeded(to: CircuitState, { trip }: CircuitRules): boolean {
+  // A circuit without a row is closed, and nothing has failed.
+  return to !== "closed" && !(to === "open" && trip.isByStore);
 }
 
 /** Why a circuit moves, for the log: a caller's move is known by the states that it connects. */

@@ -2,6 +2,7 @@ import type { Circuit } from "../circuit.ts";
 import { compareKeys } from "../key.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitState } from "../types.ts";
+import { type Counted, zeroFailures } from "./counting.ts";
 import { effectiveState, forcedAt } from "./forcing.ts";
 import type { MemoryLog } from "./memory_log.ts";
 import { isZeroed } from "./moving.ts";
@@ -10,10 +11,13 @@ import { isZeroed } from "./moving.ts";
 const VERSION_KEPT_MS = 3_600_000;
 
 /** A circuit in memory. */
-export interface StoredCircuit extends Omit<Circuit, "readAt"> {
+export interface StoredCircuit extends Omit<Circuit, "readAt">, Counted {
   /** When anything was last recorded, moved or forced. */
   updatedAt: number;
-  recentFailures: number[];
+  /** How many probes have succeeded since the circuit became half-open. */
+  probeSuccesses: number;
+  /** How many rounds of probes have failed since the circuit was last closed for long. */
+  failedRounds: number;
   /** The state that the fleet saw, as the log last said. */
   loggedState: CircuitState;
 }
@@ -40,8 +44,7 @@ export function zeroCounters(stored: StoredCircuit, to: CircuitState, version: n
     stored.zeroedVersion = version;
   }
   if (!isZeroed("failures", to)) return;
-  stored.failureCount = 0;
-  stored.recentFailures = [];
+  Object.assign(stored, zeroFailures(stored));
 }
 
 /** Whether a circuit has nothing but its version, and so reads like an absent one. */

@@ -1,6 +1,7 @@
 /** Which of two answers stays, and how old it can be. */
 
 import { assertEquals } from "@std/assert";
+import { NO_DETAILS } from "../../src/circuit.ts";
 import { Scene, settle } from "./model_network.ts";
 
 Deno.test("CircuitCache: with the same version the highest counts of overlapping answers stay", async () => {
@@ -35,6 +36,25 @@ Deno.test("CircuitCache: with a failure window the later asked answer has the fa
     second!.answer();
     assertEquals((await late)?.failureCount, hasFailureWindow ? 0 : 1);
   }
+});
+
+Deno.test("CircuitCache: successes of probes are not lost to an answer that was read before them", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  scene.database.transition("a", "half-open");
+  const early = one.read("a");
+  await settle();
+  const late = one.read("a");
+  await settle();
+  const [first, second] = one.inFlight.filter(({ method }) => method === "read");
+  second!.execute();
+  const details = { ...NO_DETAILS, probeSettled: 1 };
+  scene.database.rows.set("a", { ...scene.database.read("a")!, details });
+  first!.execute();
+  first!.answer();
+  await early;
+  second!.answer();
+  assertEquals((await late)!.details.probeSettled, 1);
 });
 
 Deno.test("CircuitCache: a higher version wins although it was asked for earlier", async () => {

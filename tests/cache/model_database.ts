@@ -1,6 +1,6 @@
 /** A database in memory, with the statements that a cache sends. Each takes effect in one moment. */
 
-import { ABSENT_CIRCUIT, type Circuit, type Round } from "../../src/circuit.ts";
+import { ABSENT_CIRCUIT, type Circuit, NO_DETAILS, type Round } from "../../src/circuit.ts";
 import type { Force } from "../../src/options/force.ts";
 import type {
   Deferred,
@@ -10,6 +10,7 @@ import type {
   LogCursor,
   TailPage,
 } from "../../src/ports.ts";
+import type { PermitOutcome } from "../../src/permit.ts";
 import type { CircuitState } from "../../src/types.ts";
 
 /** A circuit from one moment until it changed. */
@@ -71,6 +72,13 @@ export class ModelDatabase {
     return this.#change(key, (row) => ({ ...row, successCount: row.successCount + 1 }));
   }
 
+  /** Makes a circuit suspect, as a record does that finds a rate due. */
+  suspect(key: string): void {
+    const version = this.#stamp(key);
+    const details = { ...NO_DETAILS, suspectAt: this.#now() };
+    this.#change(key, (row) => ({ ...row, version, details }));
+  }
+
   recordFailure(key: string): Circuit {
     const lastFailureTime = this.#now();
     return this.#change(
@@ -99,7 +107,8 @@ export class ModelDatabase {
     };
   }
 
-  settle(key: string, to: CircuitState, { version }: Round): Circuit | undefined {
+  settle(key: string, outcome: PermitOutcome, { version }: Round): Circuit | undefined {
+    const to = outcome === "success" ? "closed" : "open";
     return this.rows.get(key)?.version === version ? this.#move(key, to) : this.read(key);
   }
 

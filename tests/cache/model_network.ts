@@ -248,13 +248,17 @@ export class ModelInstance {
       recordSuccess: (_, key) => answer("recordSuccess", key, () => database.recordSuccess(key)),
       recordFailure: (_, key) => answer("recordFailure", key, () => database.recordFailure(key)),
       transition: (_, key, to) => answer("transition", key, () => database.transition(key, to)),
-      settle: (_, key, to, round) => answer("settle", key, () => database.settle(key, to, round)),
+      settle: (_, key, result, round) =>
+        answer("settle", key, () => database.settle(key, result, round)),
       force: (_, key, force) => answer("force", key, () => database.force(key, force)),
       reset: (_, key) => answer("reset", key, () => database.reset(key)),
       claim: async (_, key) => ({
         ...await send("claim", [key], () => database.claim(key)),
         source: this.source,
       }),
+      // Voting is for stores with a quorum, and changes a circuit as any other write does.
+      vote: (_, key) => answer("vote", key, () => database.recordFailure(key)),
+      withdraw: (_, keys) => send("withdraw", keys, () => {}),
       readMany: (_, keys) =>
         send("readMany", [], () => keys.flatMap((key) => database.read(key) ?? [])),
       list: () =>

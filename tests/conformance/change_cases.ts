@@ -91,7 +91,7 @@ function rowTests({ test, configured }: Suite): void {
   configured("history() shows rounds of probes where they are asked for", BREAKER, async (c) => {
     await tripUntilDue(c);
     await probe(c.store);
-    c.clock.at += LEASE;
+    c.clock.at += 2 * LEASE;
     await probe(c.store);
     await report(c.store, "success");
     const shown = ["closed>open trip", "open>half-open probe", "half-open>closed probe"];

@@ -48,9 +48,9 @@ export function listTests({ test, timed, configured }: Suite): void {
       const again = c.clock.at += RESET;
       await probe(c.store);
       // Another round of probes is no change that is shown.
-      c.clock.at += LEASE;
+      c.clock.at += 2 * LEASE;
       await probe(c.store);
-      assertEquals(await shown(), [2000, again + 2 * LEASE, 5, "probe"]);
+      assertEquals(await shown(), [2000, again + 3 * LEASE, 5, "probe"]);
       await report(c.store, "success");
       assertEquals(await shown(), [0, undefined, 6, "probe"]);
     },

@@ -55,7 +55,7 @@ function admissionTests({ configured }: Suite): void {
         assertEquals(probes, halfOpenMax);
         assertEquals(retryAfters, Array(20 - halfOpenMax).fill(LEASE / 1000));
         await assertVersion(c, 1 + round);
-        c.clock.at += LEASE;
+        c.clock.at += 2 * LEASE;
       }
     });
 
@@ -119,14 +119,14 @@ function admissionTests({ configured }: Suite): void {
     const { successCount, failureCount } = await c.store.getState(KEY);
     assertEquals([successCount, failureCount], [0, 3]);
     assertEquals((await c.store.recordSuccess(KEY)).successCount, 1);
-    c.clock.at += LEASE;
+    c.clock.at += 2 * LEASE;
     assertEquals((await c.store.getState(KEY)).successCount, 0);
   });
 }
 
 function leaseTests({ configured }: Suite): void {
   configured(
-    "a crashed probe's slot returns after probeTimeoutMs, not before",
+    "the slot of an instance's own lost probe returns after two leases, not before",
     BREAKER,
     async (c) => {
       await tripUntilDue(c);
@@ -135,8 +135,13 @@ function leaseTests({ configured }: Suite): void {
         c.clock.at = 1000 + RESET + elapsed!;
         await assertRefused(c, seconds!);
       }
+      // Now another instance can claim it. This one waits for its result, which may come late.
+      for (const [elapsed, seconds] of [[LEASE, 12], [LEASE + 1, 12], [2 * LEASE - 1, 1]]) {
+        c.clock.at = 1000 + RESET + elapsed!;
+        await assertRefused(c, seconds!);
+      }
       await assertVersion(c, 2);
-      c.clock.at = 1000 + RESET + LEASE;
+      c.clock.at = 1000 + RESET + 2 * LEASE;
       assertEquals((await c.store.getState(KEY)).lastStateChange, c.clock.at);
       await assertVersion(c, 3);
     },
@@ -152,7 +157,7 @@ function leaseTests({ configured }: Suite): void {
       assertEquals(probes, 0);
     }
     assertEquals(await c.row(KEY), row, "a denied request wrote");
-    c.clock.at = 1000 + RESET + LEASE;
+    c.clock.at = 1000 + RESET + 2 * LEASE;
     assertEquals((await ask([c.store], 3, c.clock.at)).probes, 1);
   });
 
@@ -166,7 +171,7 @@ function leaseTests({ configured }: Suite): void {
       await probe(c.store);
       c.clock.at += LEASE - 1;
       await assertRefused(c, 1);
-      c.clock.at += 1;
+      c.clock.at += 1 + LEASE;
       assertEquals((await ask([c.store], 5, c.clock.at)).probes, 2);
       await assertVersion(c, 3);
     },
@@ -178,7 +183,8 @@ function leaseTests({ configured }: Suite): void {
       await trip(c.store);
       c.clock.at += resetTimeoutMs!;
       await probe(c.store);
-      c.clock.at += lease! - 1;
+      assertEquals((await c.store.list())[0]!.retryAt, c.clock.at + lease!);
+      c.clock.at += 2 * lease! - 1;
       assertEquals((await c.store.getState(KEY)).state, "open");
       c.clock.at += 1;
       await probe(c.store);
@@ -203,9 +209,9 @@ function leaseTests({ configured }: Suite): void {
     const started = c.clock.at;
     c.clock.at = started - 1000;
     await assertRefused(c, 13);
-    c.clock.at = started - RESET + 1;
+    c.clock.at = started - RESET - LEASE + 1;
     assertEquals((await c.store.getState(KEY)).state, "open");
-    c.clock.at = started - RESET;
+    c.clock.at = started - RESET - LEASE;
     await probe(c.store);
   });
 }

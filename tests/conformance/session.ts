@@ -4,6 +4,7 @@
  */
 
 import type {
+  AcquireOptions,
   ActOptions,
   CircuitBreakerSnapshot,
   CircuitBreakerStore,
@@ -14,16 +15,19 @@ import type {
   ForceOptions,
   HistoryOptions,
   ListOptions,
+  Permit,
   PostgresCircuitBreakerStoreOptions,
   PruneOptions,
+  ResultOptions,
   WatchOptions,
 } from "../../mod.ts";
 
 /** Everything that both the in-memory and the PostgreSQL store offer. */
 export interface ConformanceStore extends CircuitBreakerStore {
   getState(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
-  recordSuccess(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
-  recordFailure(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
+  acquire(key: CircuitKey, options?: AcquireOptions): Promise<Permit>;
+  recordSuccess(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot>;
+  recordFailure(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot>;
   transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot>;
   reset(key: CircuitKey, options?: ActOptions): Promise<void>;
   peek(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
@@ -178,7 +182,7 @@ export function listing(
 ): CircuitListing {
   const { snapshot = FRESH, ...rest } = changes;
   const unchanged = { version: 0, openedAt: 0, cause: "", actor: "" } as const;
-  return { key, storedKey: key, ...snapshot, ...unchanged, ...rest };
+  return { key, storedKey: key, ...snapshot, ...unchanged, votes: [], ...rest };
 }
 
 /** The whole numbers from 1 to `count`. */

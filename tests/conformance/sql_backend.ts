@@ -16,8 +16,9 @@ export function sqlBackend(
     isShared: true,
     async open(options) {
       const table = `circuits_${++sessions}`;
-      await prepare(table);
+      // Wrong options are refused before anything is made.
       const stores = [new PostgresCircuitBreakerStore(client, table, options)];
+      await prepare(table);
       const shared: SharedCircuits = {
         another(own) {
           const store = new PostgresCircuitBreakerStore(client, table, own);

@@ -63,8 +63,9 @@ export function timeTests({ test, timed }: Suite): void {
     }
     const [{ openedAt, ...listed } = listing("api", {})] = await store.list();
     assertEquals(openedAt, expected.lastStateChange);
-    const { version, cause, actor } = listed;
-    assertEquals(listed, { key: "api", storedKey: "api", ...expected, version, cause, actor });
+    const { version, votes, cause, actor } = listed;
+    const rest = { version, votes, cause, actor };
+    assertEquals(listed, { key: "api", storedKey: "api", ...expected, ...rest });
     const together = await Promise.all(oneTo(20).map(() => store.getState("api")));
     for (const each of together) assertEquals(each, expected);
   });

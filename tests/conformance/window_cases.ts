@@ -16,7 +16,7 @@ import {
 import { ascending, type ConformanceStore, oneTo, type Suite } from "./session.ts";
 
 const WINDOW = 10_000;
-const WINDOWED = { ...BREAKER, failureWindowMs: WINDOW };
+const WINDOWED = { ...BREAKER, trip: "caller" as const, failureWindowMs: WINDOW };
 
 /** The number of failures in each kind of read. */
 async function countsOf(store: ConformanceStore, key: string = KEY): Promise<number[]> {
@@ -122,10 +122,10 @@ export function windowTests({ configured, fleet }: Suite): void {
     assertEquals((await c.store.recordFailure(KEY)).failureCount, 1);
   });
 
-  for (const [failureThreshold, most] of [[3, 1000], [1500, 1500]]) {
-    const options = { failureThreshold, failureWindowMs: WINDOW };
+  for (const [failureThreshold, exact] of [[3, 3], [100, 100], [1500, 100]]) {
+    const options = { trip: "caller" as const, failureThreshold, failureWindowMs: WINDOW };
     configured(
-      `a window counts up to ${most} for a threshold of ${failureThreshold}`,
+      `a window counts ${exact} failures exactly for a threshold of ${failureThreshold}`,
       options,
       async (c) => {
         const fill = () => Promise.all(oneTo(400).map(() => c.store.recordFailure(KEY)));
@@ -135,10 +135,12 @@ export function windowTests({ configured, fleet }: Suite): void {
         assertEquals(ascending(counts), oneTo(400).map((index) => index + 400));
         c.clock.at += 1;
         for (const _ of oneTo(3)) await fill();
-        assertEquals(await countsOf(c.store), Array(4).fill(most));
-        // The newest are the ones that are kept.
+        assertEquals(await countsOf(c.store), Array(4).fill(2000));
+        // More than the exact ones count by tenths of the window, and never too long.
+        c.clock.at = 10_999;
+        assertEquals(await countsOf(c.store), Array(4).fill(2000));
         c.clock.at = 1000 + WINDOW;
-        assertEquals((await c.store.peek(KEY)).failureCount, Math.min(most!, 1600));
+        assertEquals(await countsOf(c.store), Array(4).fill(exact));
         c.clock.at = 1002 + WINDOW;
         assertEquals(await countsOf(c.store), [0, 0, 0, 0]);
       },
@@ -185,5 +187,23 @@ export function windowTests({ configured, fleet }: Suite): void {
     f.clock.at += WINDOW;
     assertEquals((await f.store.recordFailure(KEY)).failureCount, 1);
     assertEquals((await plain.recordFailure(KEY)).failureCount, 3);
+  });
+
+  fleet("instances with and without a window see each other's failures", WINDOWED, async (f) => {
+    const plain = f.another({ failureWindowMs: undefined });
+    const wider = f.another({ failureWindowMs: 6 * WINDOW, failureThreshold: 50 });
+    await f.store.recordFailure(KEY);
+    for (const _ of oneTo(4)) await plain.recordFailure(KEY);
+    await wider.recordFailure(KEY);
+    for (const _ of oneTo(30)) await plain.recordFailure(KEY);
+    assertEquals((await f.store.peek(KEY)).failureCount, 36);
+    assertEquals((await plain.peek(KEY)).failureCount, 36);
+    // The row remembers 50 times since the wider window asked for them, so that it has 34 of them.
+    assertEquals((await wider.peek(KEY)).failureCount, 36);
+    f.clock.at += WINDOW;
+    assertEquals((await f.store.peek(KEY)).failureCount, 0);
+    assertEquals((await wider.peek(KEY)).failureCount, 36);
+    await plain.transition(KEY, "closed");
+    assertEquals((await wider.peek(KEY)).failureCount, 0);
   });
 }

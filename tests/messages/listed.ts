@@ -75,6 +75,15 @@ export const ARGUMENTS: readonly Listed[] = [
     "looks like Deno Postgres, pass fromDenoPostgres(poolOrClient)",
   ],
   [
+    () => storeWith({ quorum: 2 }),
+    'Cannot create store: "quorum" needs a rule, "failureThreshold" or "failureRateThreshold" or ' +
+    '"slowCallRateThreshold", received 2',
+  ],
+  [
+    () => storeWith({ quorum: 2, failureThreshold: 5, trip: "caller" }),
+    'Cannot create store: "trip" must be "store" with "quorum", received "caller"',
+  ],
+  [
     () => new PostgresCircuitBreakerStore(CLIENT, wrong(42)),
     'Cannot create store: "table" must be a string, received 42',
   ],
@@ -168,6 +177,38 @@ export const ARGUMENTS: readonly Listed[] = [
   [
     () => storeWith({ maxStalenessMs: 2 ** 31 }),
     'Cannot create store: "maxStalenessMs" must be at most 2147483647, received 2147483648',
+  ],
+  [
+    () => storeWith({ mode: "observe" }),
+    'Cannot create store: "mode" needs a rule by which the store opens circuits, such as ' +
+    '"failureRateThreshold", received "observe"',
+  ],
+  [
+    () => storeWith({ trip: "store" }),
+    'Cannot create store: "trip" needs a rule, "failureThreshold" or "failureRateThreshold" or ' +
+    '"slowCallRateThreshold", received "store"',
+  ],
+  [
+    () => storeWith({ trip: "caller", failureRateThreshold: 0.5 }),
+    'Cannot create store: "trip" must be "store" with "failureRateThreshold" or ' +
+    '"slowCallRateThreshold", received "caller"',
+  ],
+  [
+    () => storeWith({ failureRateThreshold: 50 }),
+    'Cannot create store: "failureRateThreshold" must be a share above 0 and at most 1 (0.5 for half of ' +
+    "the calls), received 50",
+  ],
+  [
+    () => storeWith({ resetTimeoutMs: 1000, resetBackoff: { factor: 0.5 } }),
+    'Cannot create store: "resetBackoff.factor" must be a number from 1 to 1000, received 0.5',
+  ],
+  [
+    () => storeWith({ resetTimeoutMs: 1000, resetBackoff: { maxMs: 500 } }),
+    'Cannot create store: "resetBackoff.maxMs" must be at least "resetTimeoutMs", received 500',
+  ],
+  [
+    () => memory.recordSuccess("api", { durationMs: -1 }),
+    'Cannot record success: "durationMs" must be a number of milliseconds from 0, received -1',
   ],
   [
     () => storeWith({ halfOpenMax: 1.5 }),

@@ -12,12 +12,9 @@ import { Outage } from "../../src/outage/outage.ts";
 import type { Answer, FlushResult, LogPage, Tail, TailPage } from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
 import { type Call, IMMEDIATE_CALL } from "../../src/time/call.ts";
+import { rulesOf } from "../support/rules.ts";
 
-const RULES = {
-  probing: { resetTimeoutMs: 1000, halfOpenMax: 1, probeTimeoutMs: 1000 },
-  failureThreshold: 3,
-  failureWindowMs: undefined,
-};
+const RULES = rulesOf({ resetTimeoutMs: 1000, probeTimeoutMs: 1000, failureThreshold: 3 });
 const CALL = IMMEDIATE_CALL;
 const ACT = { reason: undefined, actor: undefined };
 const FORCE = { state: "open", forMs: undefined, ...ACT } as const;
@@ -64,6 +61,12 @@ class Database extends MemoryCircuits implements Tail {
   findFlush(): Promise<FlushResult> {
     return Promise.resolve(this.flushed);
   }
+
+  vote(call: Call, key: string): Promise<Answer<Circuit>> {
+    return this.recordFailure(call, key);
+  }
+
+  async withdraw(): Promise<void> {}
 
   async register(): Promise<void> {}
 
@@ -140,14 +143,16 @@ function seen({ circuit, source }: Answer): [Circuit["state"] | undefined, numbe
   return [circuit?.state, circuit?.failureCount ?? 0, source];
 }
 
+const SUCCESS = "success";
+
 /** All calls of a gateway. */
 const CALLS: Record<string, (guard: OutageGuard) => Promise<unknown>> = {
   read: (guard) => guard.read(CALL, "api"),
   recordSuccess: (guard) => guard.recordSuccess(CALL, "api"),
   recordFailure: (guard) => guard.recordFailure(CALL, "api"),
   transition: (guard) => guard.transition(CALL, "api", "open"),
-  claim: (guard) => guard.claim(CALL, "api"),
-  settle: (guard) => guard.settle(CALL, "api", "closed", { version: 1, lastStateChange: 0 }),
+  claim: (guard) => guard.claim(CALL, "api", 0),
+  settle: (guard) => guard.settle(CALL, "api", SUCCESS, { version: 1, lastStateChange: 0 }),
   readMany: (guard) => guard.readMany(CALL, ["api"]),
 };
 
@@ -157,6 +162,8 @@ const OTHERS: Record<string, (guard: OutageGuard) => Promise<unknown>> = {
   reset: (guard) => guard.reset(CALL, "api", ACT),
   list: (guard) => guard.list(CALL, LIST),
   prune: (guard) => guard.prune(CALL, PRUNE),
+  vote: (guard) => guard.vote(CALL, "api"),
+  withdraw: (guard) => guard.withdraw(CALL, ["api"]),
   tail: (guard) => guard.tail(CALL, CURSOR, 10),
   log: (guard) => guard.log(CALL, LOG),
   readKnown: (guard) => guard.readKnown(CALL, ["api"]),
@@ -269,12 +276,12 @@ Deno.test("OutageGuard admits probes of its own during an outage", async () => {
   const { guard } = stage;
   await guard.transition(CALL, "api", "open");
   await stage.begin();
-  assertEquals((await guard.claim(CALL, "api")).isAdmitted, false);
+  assertEquals((await guard.claim(CALL, "api", 0)).isAdmitted, false);
   stage.now += 1000;
-  const { isAdmitted, circuit } = await guard.claim(CALL, "api");
+  const { isAdmitted, circuit } = await guard.claim(CALL, "api", 0);
   assert(isAdmitted);
-  assertEquals((await guard.claim(CALL, "api")).isAdmitted, false);
-  const settled = await guard.settle(CALL, "api", "closed", circuit!);
+  assertEquals((await guard.claim(CALL, "api", 0)).isAdmitted, false);
+  const settled = await guard.settle(CALL, "api", SUCCESS, circuit!);
   assertEquals(seen(settled), ["closed", 0, "local"]);
 });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { migrate } from "../../mod.ts";
-import type { Circuit } from "../../src/circuit.ts";
+import { type Circuit, NO_DETAILS } from "../../src/circuit.ts";
 import { CircuitBreakerStoreError, StoreUnavailableError } from "../../src/errors.ts";
 import type { CircuitRules } from "../../src/options/store_options.ts";
 import { textOf, toCircuits } from "../../src/postgres/codec.ts";
@@ -14,15 +14,16 @@ import {
 import { MAX_COUNT } from "../../src/types.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { connect, createDatabase } from "../support/database.ts";
+import { rulesOf } from "../support/rules.ts";
 
 const TABLE = "stoma_circuit_breakers";
 const NOW = 1_700_000_500_000;
-const PROBING = { resetTimeoutMs: 1000, halfOpenMax: 2, probeTimeoutMs: 1000 };
-const RULES: CircuitRules = {
-  probing: PROBING,
+const RULES = rulesOf({
+  resetTimeoutMs: 1000,
+  halfOpenMax: 2,
+  probeTimeoutMs: 1000,
   failureThreshold: 3,
-  failureWindowMs: undefined,
-};
+});
 
 /** A row with a value in every column. */
 const ROW = {
@@ -38,6 +39,11 @@ const ROW = {
   logged_state: "half-open",
   probe_count: 2,
   probe_expires_at: 1_700_000_000_003,
+  probe_settled: 1,
+  reset_ms: 2000,
+  suspect_at: 1_700_000_000_004,
+  vote_labels: "{gateway-1}",
+  vote_seen: "{1700000000005}",
   recent_failures: `{${NOW - 10},${NOW - 20},${NOW - 900}}`,
 } as const;
 
@@ -54,6 +60,12 @@ const CIRCUIT: Circuit = {
   probeCount: 2,
   probeExpiresAt: 1_700_000_000_003,
   forced: undefined,
+  details: {
+    probeSettled: 1,
+    resetMs: 2000,
+    suspectAt: 1_700_000_000_004,
+    votes: [{ label: "gateway-1", seenAt: 1_700_000_000_005 }],
+  },
   readAt: NOW,
 };
 
@@ -137,6 +149,7 @@ Deno.test("toCircuits returns no circuit without a row, and defaults for a row w
     probeCount: 0,
     probeExpiresAt: 0,
     forced: undefined,
+    details: NO_DETAILS,
     readAt: NOW,
   });
 });

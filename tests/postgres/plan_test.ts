@@ -35,8 +35,8 @@ Deno.test("statements for many circuits keep the index, whatever the table was w
     for (const moment of ["never analyzed", "analyzed"]) {
       if (moment === "analyzed") await reserved`analyze stoma_circuit_breakers`;
       const isClaim = text.includes("$2");
-      const types = isClaim ? "(text, text, text)" : "(text)";
-      const values = isClaim ? "('{a}', '{1}', 'actor')" : "('{a}')";
+      const types = isClaim ? "(text, text, text, text)" : "(text)";
+      const values = isClaim ? "('{a}', '{1}', '{0}', 'actor')" : "('{a}')";
       await reserved.unsafe(`prepare planned_${number} ${types} as ${text}`);
       const plan = await reserved.unsafe(`explain execute planned_${number} ${values}`);
       await reserved.unsafe(`deallocate planned_${number}`);
@@ -69,9 +69,11 @@ Deno.test("a flush finds its rows by the index, then by their places, whatever t
       await reserved`analyze stoma_circuit_breakers`;
     }
     await reserved.unsafe(
-      `prepare flush (text, text, text, text, text) as ${flushStatement(context).text}`,
+      `prepare flush (text, text, text, text, text, text) as ${flushStatement(context).text}`,
     );
-    const plan = await reserved.unsafe("explain execute flush ('me', '1', '{a}', '{1}', '{0}')");
+    const plan = await reserved.unsafe(
+      "explain execute flush ('me', '1', '{a}', '{1}', '{0}', '{0}')",
+    );
     await reserved`deallocate flush`;
     const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
     assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, `${moment}: ${lines}`);

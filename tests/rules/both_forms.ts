@@ -82,7 +82,8 @@ export async function openComparer(): Promise<Comparer> {
 from jsonb_array_elements($1::text::jsonb) with ordinality as given (circuit, place),
   jsonb_populate_record(null::stoma_circuit_breakers, circuit -> 'row') as c,
   jsonb_to_record(circuit -> 'call') as call
-    (now bigint, "to" text, added bigint, version bigint, since bigint)
+    (now bigint, "to" text, added bigint, slow bigint, version bigint, since bigint,
+      patience bigint, share double precision, outcome text, label text)
 order by place`,
       [JSON.stringify(cases, (_, value) => typeof value === "bigint" ? `${value}` : value)],
     );

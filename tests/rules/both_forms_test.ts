@@ -4,12 +4,14 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { isRoundDue, isRoundDueSql } from "../../src/rules/probing.ts";
 import { LEAST_CIRCUITS, openComparer } from "./both_forms.ts";
 import { probingRules } from "./generated_circuits.ts";
+import { probingOf } from "../support/rules.ts";
 
 const RULES = new URL("../../src/rules/", import.meta.url);
 
 /** TypeScript forms of another name: they return more, serve two SQL forms, or go the other way. */
 const OTHER_NAMES: Record<string, string> = {
-  firstFailuresSql: "rememberFailures",
+  firstResultsSql: "countResults",
+  firstSegmentsSql: "addToSegments",
   isForcedSql: "forcedAt",
   stateCodeSql: "stateOfCode",
   storedStateSql: "stateOfCode",
@@ -84,4 +86,4 @@ Deno.test("openComparer compares enough circuits, and finds a boundary that is o
   }
 });
 
-const SOME_PROBING = { resetTimeoutMs: 1000, halfOpenMax: 1, probeTimeoutMs: 1000 };
+const SOME_PROBING = probingOf({ resetTimeoutMs: 1000, probeTimeoutMs: 1000 });

@@ -1,16 +1,39 @@
 import {
   addCount,
   addCountSql,
+  areLastInWindow,
+  areLastInWindowSql,
+  type Counted,
   countFailures,
   countFailuresSql,
-  firstFailuresSql,
+  countResults,
+  countResultsSql,
+  firstResultsSql,
   isStillCounted,
   isStillCountedSql,
-  rememberFailures,
-  rememberFailuresSql,
+  NOTHING_COUNTED,
+  zeroFailures,
+  zeroFailuresSql,
 } from "../../src/rules/counting.ts";
 import { testBothForms } from "./both_forms.ts";
 import { anyRules, readCount, windowRules } from "./generated_circuits.ts";
+
+const ADDED = { failures: "call.added", successes: "call.slow", slow: "call.slow" };
+
+/** Which column holds what a circuit counts. */
+const COLUMNS: Readonly<Record<string, keyof Counted>> = {
+  failure_count: "failureCount",
+  recent_failures: "recentFailures",
+  failure_capacity: "failureCapacity",
+  failure_segments: "failureSegments",
+  call_segments: "callSegments",
+};
+
+/** What a circuit counts, as the columns that SQL names. */
+function columnsOf(counted: Partial<Counted>, named: Record<string, string>): unknown {
+  const columns = Object.keys(named).map((name) => [name, counted[COLUMNS[name]!] ?? null]);
+  return Object.fromEntries(columns);
+}
 
 testBothForms("counting", async (bothForms) => {
   await bothForms({ addCount, addCountSql }, anyRules, () => ({
@@ -30,16 +53,45 @@ testBothForms("counting", async (bothForms) => {
     typescript: (circuit, { now }) => countFailures(circuit, now, rules),
   }));
 
-  await bothForms({ rememberFailures, rememberFailuresSql }, anyRules, (rules) => ({
-    sql: rememberFailuresSql("c", "call.added", "call.now", rules),
-    typescript: ({ recentFailures }, { added, now }) =>
-      rememberFailures(recentFailures, added, now, rules),
-  }));
+  await bothForms({ areLastInWindow, areLastInWindowSql }, windowRules, (rules) => {
+    const { failureThreshold = 1, failureWindowMs } = rules;
+    const failures = Math.min(failureThreshold, 100);
+    return {
+      sql: areLastInWindowSql("c", failures, "call.now", failureWindowMs),
+      typescript: (circuit, { now }) => areLastInWindow(circuit, failures, now, failureWindowMs),
+    };
+  });
 
-  await bothForms({ rememberFailures, firstFailuresSql }, windowRules, (rules) => ({
-    sql: firstFailuresSql("call.added", "call.now", rules),
-    typescript: (_, { added, now }) => rememberFailures([], added, now, rules),
-  }));
+  await bothForms({ countResults, countResultsSql }, anyRules, (rules) => {
+    const sql = countResultsSql("c", ADDED, "call.now", rules);
+    return {
+      sql,
+      typescript: (circuit, { added, slow, now }) =>
+        columnsOf(
+          countResults(circuit, { failures: added, successes: slow, slow }, now, rules),
+          sql,
+        ),
+    };
+  });
+
+  await bothForms({ countResults, firstResultsSql }, anyRules, (rules) => {
+    const sql = firstResultsSql(ADDED, "call.now", rules);
+    return {
+      sql,
+      typescript: (_, { added, slow, now }) => {
+        const results = { failures: added, successes: slow, slow };
+        return columnsOf(countResults(NOTHING_COUNTED, results, now, rules), sql);
+      },
+    };
+  });
+
+  await bothForms({ zeroFailures, zeroFailuresSql }, anyRules, () => {
+    const sql = zeroFailuresSql("c");
+    return {
+      sql: { ...sql, recent_failures: `${sql.recent_failures}::bigint[]` },
+      typescript: (circuit) => columnsOf(zeroFailures(circuit), sql),
+    };
+  });
 
   await bothForms({ isStillCounted, isStillCountedSql }, anyRules, () => ({
     sql: isStillCountedSql("call.version", "c"),

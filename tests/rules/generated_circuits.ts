@@ -5,9 +5,13 @@
  */
 
 import fc from "fast-check";
-import type { Circuit } from "../../src/circuit.ts";
+import { type Circuit, NO_DETAILS } from "../../src/circuit.ts";
+import type { RateRules } from "../../src/options/rule_options.ts";
 import type { CircuitRules, ProbingRules } from "../../src/options/store_options.ts";
+import type { PermitOutcome } from "../../src/permit.ts";
 import type { Counted } from "../../src/rules/counting.ts";
+import { VOTE_STANDS_MS, type Voted } from "../../src/rules/voting.ts";
+import { duration, MAX_MILLISECONDS, segmentsOf } from "./generated_segments.ts";
 import { CIRCUIT_STATES, type CircuitState, MAX_COUNT } from "../../src/types.ts";
 
 /** A row of the table, by the columns that the rules read. A bigint is what a number may not hold. */
@@ -22,10 +26,22 @@ export interface Row {
   logged_state: CircuitState;
   probe_count: number;
   probe_expires_at: number;
+  probe_settled: number;
+  probe_successes: number;
+  reset_ms: number;
+  failed_rounds: number;
   recent_failures: number[];
+  failure_capacity: number;
+  failure_segments: number[] | null;
+  call_segments: number[] | null;
+  suspect_at: number;
   forced_state: "open" | "closed" | null;
   forced_at: number | null;
   forced_until: number | null;
+  vote_labels: string[] | null;
+  vote_seen: number[] | null;
+  voters: string[] | null;
+  muted: string[] | null;
 }
 
 /** What a rule is asked about a row. */
@@ -33,11 +49,20 @@ export interface Question {
   now: number;
   /** A state to move to. */
   to: CircuitState;
-  /** Results to be added. */
+  /** Results to be added, and how many of them were slow. */
   added: number;
+  slow: number;
   /** The round that a late result names. */
   version: number;
   since: number;
+  /** For how long a round must have been due. */
+  patience: number;
+  /** A random number from 0 to below 1. */
+  share: number;
+  /** How a probe ended. */
+  outcome: PermitOutcome;
+  /** An instance. */
+  label: string;
 }
 
 /** A row, and what is asked about it. */
@@ -47,33 +72,65 @@ export interface Case {
 }
 
 /** What the TypeScript forms read of a row. */
-export type ReadCircuit = Circuit & Counted & { loggedState: CircuitState };
+export type ReadCircuit = Circuit & Counted & Voted & {
+  loggedState: CircuitState;
+  probeSuccesses: number;
+  failedRounds: number;
+};
 
-const MAX_MILLISECONDS = 9e12;
 const MAX_THRESHOLD = 10_000;
 const MAX_INTEGER = 2 ** 31 - 1;
 const MAX_BIGINT = 2n ** 63n - 1n;
 
 const nudge = fc.integer({ min: -2, max: 2 });
 
-const duration = fc.oneof(
-  fc.integer({ min: 1, max: 10 }),
-  fc.constantFrom(300, 700, 3000, 10_000),
-  fc.integer({ min: 1, max: MAX_MILLISECONDS }),
-);
-
 // Most are small: each window has as many failures at most, and they all go to the server.
 const count = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 1, max: 5 }) },
-  { weight: 3, arbitrary: fc.integer({ min: 995, max: 1005 }) },
+  { weight: 3, arbitrary: fc.integer({ min: 98, max: 103 }) },
   { weight: 1, arbitrary: fc.integer({ min: 1, max: MAX_THRESHOLD }) },
 );
+
+const backoff = fc.record({
+  factor: fc.oneof(fc.constantFrom(1, 1.5, 2, 1000), fc.double({ min: 1, max: 3, noNaN: true })),
+  // How far the longest timeout lies above the first.
+  maxMs: fc.oneof(fc.constantFrom(0, 1, 5000, 300_000), fc.integer({ min: 0, max: 9e12 })),
+  jitter: fc.oneof(fc.constantFrom(0, 0.25, 1), fc.double({ min: 0, max: 1, noNaN: true })),
+});
 
 const probing: fc.Arbitrary<ProbingRules> = fc.record({
   resetTimeoutMs: duration,
   halfOpenMax: count,
   probeTimeoutMs: duration,
-});
+  successThreshold: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 1, max: 1000 })),
+  backoff: fc.option(backoff, { nil: undefined }),
+  rampUpMs: fc.constant(undefined),
+}).map(({ backoff, ...rest }) => ({
+  ...rest,
+  backoff: backoff && { ...backoff, maxMs: rest.resetTimeoutMs + backoff.maxMs },
+}));
+
+const share = fc.oneof(
+  fc.constantFrom(0.07, 0.1, 0.29, 1 / 3, 0.5, 2 / 3, 1),
+  fc.double({ min: 1e-6, max: 1, noNaN: true }),
+);
+
+const rates: fc.Arbitrary<RateRules> = fc.record({
+  shares: fc.tuple(fc.option(share, { nil: undefined }), share, fc.boolean()),
+  windowMs: duration,
+  minimumThroughput: fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 1, max: 1000 })),
+}).map(({ shares: [one, other, isSlow], ...rest }) => ({
+  ...rest,
+  failureRate: isSlow ? one : other,
+  slowRate: isSlow ? other : one,
+}));
+
+/** Who opens circuits, and by which rates. */
+const tripping = fc.oneof(
+  fc.constant({ isByStore: false, rates: undefined }),
+  fc.constant({ isByStore: true, rates: undefined }),
+  rates.map((rates) => ({ isByStore: true, rates })),
+).map((trip) => ({ trip, quorum: undefined, slowCallDurationMs: undefined }));
 
 const counting = fc.oneof(
   fc.constant({ failureThreshold: undefined, failureWindowMs: undefined }),
@@ -82,22 +139,28 @@ const counting = fc.oneof(
 
 /** Every kind of rules. A window is only allowed beside a threshold, as in the options. */
 export const anyRules: fc.Arbitrary<CircuitRules> = fc
-  .tuple(fc.option(probing, { nil: undefined }), counting)
-  .map(([probing, rest]) => ({ probing, ...rest }));
+  .tuple(fc.option(probing, { nil: undefined }), counting, tripping)
+  .map(([probing, rest, tripping]) => ({ ...tripping, probing, ...rest }));
 
 /** Rules of a store that probes. */
 export const probingRules: fc.Arbitrary<CircuitRules & { probing: ProbingRules }> = fc
-  .tuple(probing, counting)
-  .map(([probing, rest]) => ({ probing, ...rest }));
+  .tuple(probing, counting, tripping)
+  .map(([probing, rest, tripping]) => ({ ...tripping, probing, ...rest }));
 
 /** Rules of a store that counts the failures of a window. */
-export const windowRules: fc.Arbitrary<CircuitRules> = fc
-  .tuple(fc.option(probing, { nil: undefined }), count, duration)
-  .map(([probing, failureThreshold, failureWindowMs]) => ({
+export const windowRules: fc.Arbitrary<CircuitRules & { failureWindowMs: number }> = fc
+  .tuple(fc.option(probing, { nil: undefined }), count, duration, tripping)
+  .map(([probing, failureThreshold, failureWindowMs, tripping]) => ({
+    ...tripping,
     probing,
     failureThreshold,
     failureWindowMs,
   }));
+
+/** Rules of a store that opens circuits by rates. */
+export const rateRules: fc.Arbitrary<CircuitRules & { rates: RateRules }> = fc
+  .tuple(anyRules, rates)
+  .map(([rules, rates]) => ({ ...rules, trip: { isByStore: true, rates }, rates }));
 
 /** A time by its distance from now. */
 type Moment = (rules: CircuitRules, now: number) => number;
@@ -106,17 +169,19 @@ const moment: fc.Arbitrary<Moment> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.tuple(
-      fc.constantFrom("now", "reset", "lease", "window"),
+      fc.constantFrom("now", "reset", "lease", "window", "rates", "half"),
       fc.constantFrom(-1, 1),
       nudge,
     ).map(([name, sign, nudge]): Moment => (rules, now) => {
-      const { probing, failureWindowMs = 0 } = rules;
+      const { probing, failureWindowMs = 0, trip: { rates } } = rules;
       const { resetTimeoutMs = 0, probeTimeoutMs = 0 } = probing ?? {};
       const distance = {
         now: 0,
         reset: resetTimeoutMs,
         lease: probeTimeoutMs,
         window: failureWindowMs,
+        rates: rates?.windowMs ?? 0,
+        half: Math.floor((rates?.windowMs ?? 0) / 2),
       }[name]!;
       return now + sign * distance + nudge;
     }),
@@ -148,6 +213,15 @@ const probes = fc.oneof(
   fc.integer({ min: 0, max: MAX_INTEGER }).map((any) => () => any),
 );
 
+/** Successes of probes by what they lie beside. */
+const successes = fc.oneof(
+  fc.tuple(fc.constantFrom("halfOpenMax", "successThreshold"), nudge).map(
+    ([name, nudge]) => ({ probing }: CircuitRules) =>
+      Math.max(0, (probing?.[name as "halfOpenMax" | "successThreshold"] ?? 2) + nudge),
+  ),
+  fc.integer({ min: 0, max: MAX_INTEGER - 1 }).map((any) => () => any),
+);
+
 type Moments = (rules: CircuitRules, now: number) => number[];
 
 /** A few times, or about as many as a row remembers, from one moment on backwards or forwards. */
@@ -160,7 +234,7 @@ const failureTimes: fc.Arbitrary<Moments> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.tuple(fc.integer({ min: 990, max: 1005 }), moment, nudge).map(
+    arbitrary: fc.tuple(fc.integer({ min: 96, max: 104 }), moment, nudge).map(
       ([length, first, step]): Moments => (rules, now) => {
         const from = first(rules, now);
         return Array.from({ length }, (_, place) => from - place * step);
@@ -182,6 +256,42 @@ const added = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 0, max: MAX_COUNT }) },
 );
 
+/** Labels of instances: few, so that they meet, in no order of the alphabet, with one beyond ASCII. */
+const LABELS = ["b", "a", "gateway-2", "gateway-10", "\u{1f600}", "\uffee", ""];
+
+const labels = fc.option(fc.uniqueArray(fc.constantFrom(...LABELS)));
+
+/** As many votes as a row keeps and more, seen about when a vote ends. */
+const votes = fc.option(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.uniqueArray(fc.constantFrom(...LABELS)) },
+    {
+      weight: 1,
+      arbitrary: fc.integer({ min: 14, max: 18 }).map((length) =>
+        Array.from({ length }, (_, place) => `gateway-${place}`)
+      ),
+    },
+  ).chain((voters) =>
+    fc.array(
+      fc.tuple(fc.constantFrom(-1, 0, 0, 1), nudge).map(([sign, nudge]) =>
+        sign * VOTE_STANDS_MS + nudge
+      ),
+      { minLength: voters.length, maxLength: voters.length },
+    ).map((seen) => ({ labels: voters, seen }))
+  ),
+);
+
+/** More muted instances than a row keeps. */
+const muted = fc.oneof(
+  { weight: 4, arbitrary: labels },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: 30, max: 34 }).map((length) =>
+      Array.from({ length }, (_, place) => `gateway-${place}`)
+    ),
+  },
+);
+
 /** A case that waits for the rules it lies beside. */
 type Draft = (rules: CircuitRules) => Case;
 
@@ -195,6 +305,11 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   probeCount: probes,
   probeExpiresAt: moment,
   recentFailures: failureTimes,
+  failureCapacity: fc.constantFrom(0, 1, 2, 3, 5, 99, 100),
+  failureSegments: segmentsOf(1, (rules) => rules.failureWindowMs),
+  callSegments: segmentsOf(3, (rules) => rules.trip.rates?.windowMs),
+  suspectAt: moment,
+  slow: fc.integer({ min: 0, max: 3 }),
   forcedState: fc.constantFrom(null, "open" as const, "closed" as const),
   forcedUntil: fc.option(moment),
   to: fc.constantFrom(...CIRCUIT_STATES),
@@ -204,31 +319,67 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   loggedState: fc.constantFrom(...CIRCUIT_STATES),
   versionStep: fc.constantFrom(0, 0, -1, 1, 2, -2),
   isSameSince: fc.boolean(),
+  probeSettled: successes,
+  probeSuccesses: successes,
+  resetMs: fc.oneof(fc.constant(0), duration),
+  failedRounds: fc.oneof(fc.nat({ max: 12 }), fc.integer({ min: 0, max: MAX_INTEGER })),
+  patience: fc.oneof(fc.constant(0), duration),
+  share: fc.nat({ max: 2 ** 31 - 1 }).map((part) => part / 2 ** 31),
+  outcome: fc.constantFrom<PermitOutcome[]>("success", "failure", "ignored"),
   otherSince: moment,
+  isLater: fc.boolean(),
+  votes,
+  voters: labels,
+  muted,
+  label: fc.constantFrom(...LABELS),
 }).map((drafted): Draft => (rules) => {
   const { now } = drafted;
+  // A boundary that patience moves.
+  const laterMs = drafted.isLater ? drafted.patience : 0;
+  // A boundary of a row's own reset timeout.
+  const resetMs = drafted.resetMs === 0 || rules.probing === undefined
+    ? 0
+    : drafted.resetMs - rules.probing.resetTimeoutMs;
   const row: Row = {
     state: drafted.state,
     failure_count: drafted.failures(rules),
     success_count: drafted.successes(rules),
-    last_state_change: drafted.lastStateChange(rules, now),
+    last_state_change: drafted.lastStateChange(rules, now) -
+      (drafted.isLater ? laterMs + resetMs : 0),
     version: drafted.version,
     zeroed_version: Math.max(0, drafted.version + drafted.zeroedStep),
     opened_at: Math.max(0, drafted.openedAt(rules, now)),
     logged_state: drafted.loggedState,
     probe_count: drafted.probeCount(rules),
-    probe_expires_at: drafted.probeExpiresAt(rules, now),
+    probe_expires_at: drafted.probeExpiresAt(rules, now) - laterMs,
+    probe_settled: drafted.probeSettled(rules),
+    probe_successes: drafted.probeSuccesses(rules),
+    reset_ms: drafted.resetMs,
+    failed_rounds: drafted.failedRounds,
     recent_failures: drafted.recentFailures(rules, now),
+    failure_capacity: drafted.failureCapacity,
+    failure_segments: drafted.failureSegments(rules, now),
+    call_segments: drafted.callSegments(rules, now),
+    suspect_at: Math.max(0, drafted.suspectAt(rules, now)),
     forced_state: drafted.forcedState,
     forced_at: drafted.forcedState && now,
     forced_until: drafted.forcedUntil && drafted.forcedUntil(rules, now),
+    vote_labels: drafted.votes && drafted.votes.labels,
+    vote_seen: drafted.votes && drafted.votes.seen.map((distance) => now + distance),
+    voters: drafted.voters,
+    muted: drafted.muted,
   };
   const call: Question = {
     now,
     to: drafted.to,
     added: drafted.added,
+    slow: drafted.slow,
     version: drafted.version + drafted.versionStep,
+    patience: drafted.patience,
+    share: drafted.share,
+    outcome: drafted.outcome,
     since: drafted.isSameSince ? row.last_state_change : drafted.otherSince(rules, now),
+    label: drafted.label,
   };
   return { row, call };
 });
@@ -267,8 +418,22 @@ export function readRow(row: Row, now: number): ReadCircuit {
       reason: undefined,
       by: undefined,
     },
+    details: {
+      ...NO_DETAILS,
+      probeSettled: row.probe_settled,
+      resetMs: row.reset_ms,
+      suspectAt: row.suspect_at,
+    },
+    probeSuccesses: row.probe_successes,
+    failedRounds: row.failed_rounds,
     readAt: now,
     recentFailures: row.recent_failures,
+    failureCapacity: row.failure_capacity,
+    failureSegments: row.failure_segments ?? undefined,
+    callSegments: row.call_segments ?? undefined,
+    votes: (row.vote_labels ?? []).map((label, i) => ({ label, seenAt: row.vote_seen![i]! })),
+    voters: row.voters ?? [],
+    muted: row.muted ?? [],
   };
 }
 

@@ -24,7 +24,11 @@ type Method =
   | "forceOpen"
   | "forceClosed"
   | "release"
-  | "prune";
+  | "prune"
+  /** Asks for a permit that is reported later. */
+  | "acquire"
+  /** Reports the permit that was got first of those that have yet to be reported. */
+  | "report";
 
 /** Calls at the same time, `waitMs` milliseconds after the step before. */
 export interface Step {
@@ -46,6 +50,8 @@ const options: fc.Arbitrary<StoreOptions> = fc.tuple(
       resetTimeoutMs: fc.constantFrom(700, 3000, 10_000),
       halfOpenMax: fc.constantFrom(1, 2, 3),
       probeTimeoutMs: fc.constantFrom(500, 3000, 8000),
+      successThreshold: fc.constantFrom(1, 1, 2, 3),
+      resetBackoff: fc.constantFrom(undefined, {}, { factor: 1.5 }),
     }),
     { nil: {} },
   ),
@@ -57,8 +63,35 @@ const options: fc.Arbitrary<StoreOptions> = fc.tuple(
       failureWindowMs: fc.constantFrom(300, 5000),
     }),
   ),
+  fc.oneof(
+    fc.record({ trip: fc.constantFrom("caller", "store", undefined) }),
+    fc.record({
+      failureRateThreshold: fc.constantFrom(0.3, 0.5, 1),
+      windowMs: fc.constantFrom(300, 5000),
+      minimumThroughput: fc.constantFrom(1, 4),
+    }),
+    fc.record({
+      slowCallRateThreshold: fc.constantFrom(0.3, 1),
+      slowCallDurationMs: fc.constant(100),
+      windowMs: fc.constantFrom(300, 5000),
+      minimumThroughput: fc.constantFrom(1, 4),
+    }),
+  ),
   fc.constantFrom({}, { durability: "relaxed" as const }),
-).map(([probing, counting, rest]) => ({ ...probing, ...counting, ...rest }));
+).map((parts): StoreOptions => {
+  const options: StoreOptions = Object.assign({}, ...parts);
+  // The store can open circuits only by a rule.
+  return options.trip === "store" && options.failureThreshold === undefined
+    ? { ...options, trip: undefined }
+    : options;
+});
+
+/** Whether the store opens circuits by itself. */
+function isByStore(options: StoreOptions): boolean {
+  const { failureWindowMs, failureRateThreshold, slowCallRateThreshold } = options;
+  const rule = failureWindowMs ?? failureRateThreshold ?? slowCallRateThreshold;
+  return options.trip === "store" || options.trip === undefined && rule !== undefined;
+}
 
 /** A pause in terms of the options. */
 type Wait = (options: StoreOptions) => number;
@@ -67,7 +100,13 @@ const soon = fc.integer({ min: 0, max: 50 }).map((ms): Wait => () => ms);
 
 /** Until something is due that began a moment ago, or just before or after that. */
 const untilDue = fc.tuple(
-  fc.constantFrom("resetTimeoutMs", "probeTimeoutMs", "failureWindowMs", "idleMs" as const),
+  fc.constantFrom(
+    "resetTimeoutMs",
+    "probeTimeoutMs",
+    "failureWindowMs",
+    "windowMs",
+    "idleMs" as const,
+  ),
   fc.constantFrom(0, -1, 1, 0.5, -0.5),
 ).map(([name, nudge]): Wait => (options) =>
   Math.max(0, (name === "idleMs" ? IDLE_MS : options[name] ?? 500) + nudge)
@@ -125,13 +164,27 @@ const idle = fc.constantFrom(0, 500, IDLE_MS).map((idleMs) => [{ idleMs }]);
 /** Calls at the same time. Not on a key whose digest is awaited, so that they keep their order. */
 const someOf = (method: Method) => fc.array(call(method, fc.tuple(plainKey)), { maxLength: 4 });
 
+/** A result, of a call that was slow or not. */
+const onKeyWithDuration = fc.tuple(
+  plainKey,
+  fc.constantFrom(undefined, { durationMs: 99 }, { durationMs: 100 }),
+);
+
+const someResults = (method: Method) => fc.array(call(method, onKeyWithDuration), { maxLength: 4 });
+
 /**
  * Results at the same time, which share statements. A statement counts its failures first, so they
- * stand first here: the calls then take effect in the order in which they are made.
+ * stand first here: the calls then take effect in the order in which they are made. Where the store opens
+ * circuits, a statement judges all of its results of a circuit at once, so there is one of each.
  */
 const results = step(
-  fc.tuple(someOf("recordFailure"), someOf("recordSuccess")).map((both) => both.flat()),
-);
+  fc.tuple(someResults("recordFailure"), someResults("recordSuccess")).map((both) => both.flat()),
+).map((draft): Draft => (options) => {
+  const { waitMs, calls } = draft(options);
+  const isFirst = ({ args: [key] }: Call, i: number) =>
+    calls.findIndex(({ args }) => args[0] === key) === i;
+  return { waitMs, calls: isByStore(options) ? calls.filter(isFirst) : calls };
+});
 
 const requests = step(someOf("getState"));
 
@@ -164,6 +217,21 @@ const outage = fc.tuple(plainKey, fc.integer({ min: 1, max: 4 })).chain(([key, r
   ).chain((steps) => fc.oneof(fc.constant(steps), fc.subarray(steps)));
 });
 
+const outcome = fc.constantFrom(["success"], ["failure"], ["ignored"]);
+
+/** The same with permits, of which several may be reported late or not at all. */
+const permitted = fc.tuple(plainKey, fc.integer({ min: 1, max: 3 })).chain(([key, calls]) => {
+  const same = fc.constant([key]);
+  return fc.tuple(
+    single("transition", fc.constant([key, "open"])),
+    single("acquire", same, untilDue),
+    ...Array.from({ length: calls }, () => single("acquire", same)),
+    ...Array.from({ length: calls }, () => single("report", outcome)),
+    single("getState", same),
+    single("report", outcome, wait),
+  );
+});
+
 /** A force refuses a move, and circuits are pruned when the force has ended. */
 const drill = key.chain((key) =>
   fc.tuple(
@@ -180,13 +248,14 @@ const phrase: fc.Arbitrary<readonly Draft[]> = fc.oneof(
   { withCrossShrink: true },
   { weight: 1, arbitrary: fc.constant([]) },
   { weight: 9, arbitrary: outage },
+  { weight: 5, arbitrary: permitted },
   { weight: 2, arbitrary: drill },
   { weight: 4, arbitrary: alone(results) },
   { weight: 4, arbitrary: alone(requests) },
   { weight: 4, arbitrary: alone(moves) },
   { weight: 6, arbitrary: alone(single("getState", onKey)) },
-  { weight: 6, arbitrary: alone(single("recordFailure", onKey)) },
-  { weight: 4, arbitrary: alone(single("recordSuccess", onKey)) },
+  { weight: 6, arbitrary: alone(single("recordFailure", onKeyWithDuration)) },
+  { weight: 4, arbitrary: alone(single("recordSuccess", onKeyWithDuration)) },
   { weight: 6, arbitrary: alone(single("transition", fc.tuple(key, state))) },
   { weight: 3, arbitrary: alone(single("forceOpen", force)) },
   { weight: 3, arbitrary: alone(single("forceClosed", force)) },

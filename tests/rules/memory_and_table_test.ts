@@ -13,6 +13,8 @@ import {
   type CircuitListing,
   InMemoryCircuitBreakerStore,
   migrate,
+  type Permit,
+  type PermitOutcome,
   PostgresCircuitBreakerStore,
 } from "../../mod.ts";
 import type { ConformanceStore } from "../conformance/session.ts";
@@ -28,7 +30,7 @@ Deno.test("the same calls answer the same from memory and from the table", async
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   await migrate(driver.client);
-  const met = { probes: 0, results: 0, forced: 0, pruned: 0 };
+  const met = { probes: 0, results: 0, permitted: 0, forced: 0, pruned: 0, trips: 0 };
 
   async function live({ options, steps }: History): Promise<void> {
     await driver.client.query("truncate stoma_circuit_breakers, stoma_circuit_breakers_changes");
@@ -37,11 +39,12 @@ Deno.test("the same calls answer the same from memory and from the table", async
     const all = { ...options, instanceId: "instance", now: () => clock.at };
     await using memory = new InMemoryCircuitBreakerStore(all);
     await using table = new PostgresCircuitBreakerStore(driver.client, undefined, all);
+    const [inMemory, inTable] = [new Run(memory), new Run(table)];
     const probed = new Set<unknown>();
     for (const [place, { waitMs, calls }] of steps.entries()) {
       clock.at += waitMs;
-      const expected = await Promise.all(calls.map((call) => run(memory, call)));
-      const answers = await Promise.all(calls.map((call) => run(table, call)));
+      const expected = await Promise.all(calls.map((call) => inMemory.run(call)));
+      const answers = await Promise.all(calls.map((call) => inTable.run(call)));
       const methods = calls.map(({ method }) => method).join();
       assertEquals(answers, expected, `step ${place + 1} at ${clock.at}: ${methods}`);
       calls.forEach((call, place) => note(call, answers[place], probed));
@@ -56,6 +59,9 @@ Deno.test("the same calls answer the same from memory and from the table", async
       met.probes++;
       probed.add(key);
     }
+    if (method === "acquire" && (answer as Permit).isProbe) met.permitted++;
+    const { state, failureCount } = (answer ?? {}) as CircuitBreakerSnapshot;
+    if (method.startsWith("record") && state === "open" && failureCount > 0) met.trips++;
     if (method === "transition" && to !== "half-open" && probed.delete(key)) met.results++;
     if (method === "list" && (answer as CircuitListing[]).some(({ forced }) => forced)) {
       met.forced++;
@@ -86,9 +92,27 @@ function withoutVersions(rows: readonly { version: number }[]): unknown[] {
   return rows.map(({ version: _, ...rest }) => rest);
 }
 
-function run(store: ConformanceStore, { method, args }: Call): Promise<unknown> {
-  const answer = (store[method] as (...args: readonly unknown[]) => Promise<unknown>)(...args);
-  return method === "list"
-    ? answer.then((rows) => withoutVersions(rows as CircuitListing[]))
-    : answer;
+/** The calls of a history on one of the stores. */
+class Run {
+  readonly #store: ConformanceStore;
+  readonly #permits: Permit[] = [];
+
+  constructor(store: ConformanceStore) {
+    this.#store = store;
+  }
+
+  async run({ method, args }: Call): Promise<unknown> {
+    if (method === "acquire") {
+      const permit = await this.#store.acquire(args[0] as string);
+      if (permit.allowed) this.#permits.push(permit);
+      const { allowed, state, isProbe, retryAfterMs } = permit;
+      return { allowed, state, isProbe, retryAfterMs };
+    }
+    if (method === "report") {
+      return await this.#permits.shift()?.report(args[0] as PermitOutcome);
+    }
+    const call = this.#store[method] as (...args: readonly unknown[]) => Promise<unknown>;
+    const answer = await call.apply(this.#store, [...args]);
+    return method === "list" ? withoutVersions(answer as CircuitListing[]) : answer;
+  }
 }

@@ -4,7 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { ModelRow, ModelRules } from "./probing_model.ts";
 
 /** A row as the table has it. */
-export interface TableRow extends Omit<ModelRow, "force" | "recent"> {
+export interface TableRow extends Omit<ModelRow, "force" | "recent" | "tenths"> {
   forcedUntil: number | undefined;
   /** Changes with every write of the row. */
   written: string;
@@ -74,13 +74,13 @@ export function assertInvariants(
 }
 
 function isRoundOver(
-  { state, lastChange, leaseEnd, forcedUntil }: TableRow,
+  { state, lastChange, leaseEnd, forcedUntil, openMs, settled }: TableRow,
   now: number,
-  { resetTimeoutMs }: ModelRules,
+  { resetTimeoutMs, halfOpenMax }: ModelRules,
 ): boolean {
   if (forcedUntil !== undefined && now < forcedUntil) return false;
-  if (lastChange - now >= resetTimeoutMs) return true;
-  return state === "open" ? now - lastChange >= resetTimeoutMs : now >= leaseEnd;
+  if (state === "open") return Math.abs(now - lastChange) >= (openMs || resetTimeoutMs);
+  return lastChange - now >= resetTimeoutMs || now >= leaseEnd || settled >= halfOpenMax;
 }
 
 const FRESH = { version: 0, state: "closed", lastChange: 0, probes: 0 } as const;

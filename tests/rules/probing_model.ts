@@ -11,20 +11,31 @@ export interface ModelRules {
   probeTimeoutMs: number;
   failureThreshold: number;
   failureWindowMs?: number;
+  successThreshold: number;
+  resetBackoff?: { factor: number; maxMs: number };
+  trip: "caller";
 }
 
 /** The circuit as its row should be. */
 export interface ModelRow {
   state: CircuitState;
   version: number;
-  /** Failures since the circuit last closed, and when those of the window were. */
+  /** Failures since the circuit last closed, and when the last ones were, the newest last. */
   failures: number;
   recent: number[];
+  /** Failures by tenths of the window, by the number of the tenth. */
+  tenths: Map<number, number>;
   successes: number;
   lastFailure: number;
   lastChange: number;
   probes: number;
   leaseEnd: number;
+  /** Successes of the round, and since the circuit became half-open. */
+  settled: number;
+  successesInRow: number;
+  /** How long it stays open; 0 where the rules say so. */
+  openMs: number;
+  failedRounds: number;
   force?: { state: "open" | "closed"; at: number; until: number };
 }
 
@@ -34,24 +45,27 @@ export const BLANK_ROW: ModelRow = {
   version: 0,
   failures: 0,
   recent: [],
+  tenths: new Map(),
   successes: 0,
   lastFailure: 0,
   lastChange: 0,
   probes: 0,
   leaseEnd: 0,
+  settled: 0,
+  successesInRow: 0,
+  openMs: 0,
+  failedRounds: 0,
 };
-
-interface Held {
-  round: object;
-  forgottenAt: number;
-}
 
 export class Model {
   readonly #rules: ModelRules;
   row: ModelRow | undefined;
+  /** The newest tenth of a window: a clock that was set back goes on there, also after a reset. */
+  #newest = 0;
   /** The identity of the current round. An instance with another object is late. */
   #round: object = {};
-  readonly #held = new Map<number, Held[]>();
+  /** The rounds of the probes whose results an instance owes: of one round. */
+  readonly #held = new Map<number, object[]>();
 
   constructor(rules: ModelRules) {
     this.#rules = rules;
@@ -80,32 +94,43 @@ export class Model {
     };
   }
 
-  /** How many requests should be sent as probes, at most. */
-  vacancies(now: number): number {
+  /** How many requests of an instance should be sent as probes, at most. */
+  vacancies(instance: number, now: number): number {
     const { row } = this;
     if (row === undefined || this.#force(now) || row.state === "closed") return 0;
-    if (this.#isDue(row, now)) return this.#rules.halfOpenMax;
-    return row.state === "half-open" ? this.#rules.halfOpenMax - row.probes : 0;
+    const patience = this.patienceOf(instance, now);
+    if (this.#isDue(row, now, patience)) return this.#rules.halfOpenMax;
+    return row.state === "half-open" && patience === 0 ? this.#rules.halfOpenMax - row.probes : 0;
   }
 
-  /** For how long a request that is refused should wait, in milliseconds. */
-  waitOf(now: number): number {
+  /** An instance that owes the result of an earlier round waits for one more lease. */
+  patienceOf(instance: number, now: number): number {
+    const owed = this.#held.get(instance)?.[0];
+    const { row } = this;
+    if (owed === undefined || row === undefined) return 0;
+    const isOwn = row.state === "half-open" && owed === this.#round && !this.#isDue(row, now, 0);
+    return isOwn ? 0 : this.#rules.probeTimeoutMs;
+  }
+
+  /** For how long a request of an instance that is refused should wait, in milliseconds. */
+  waitOf(instance: number, now: number): number {
     const force = this.#force(now);
     if (force) return force.until === Infinity ? this.#rules.resetTimeoutMs : force.until - now;
-    const { state, lastChange, leaseEnd } = this.row!;
-    return (state === "open" ? lastChange + this.#rules.resetTimeoutMs : leaseEnd) - now;
+    const row = this.row!;
+    const at = row.state === "open" ? row.lastChange + this.#openMs(row) : row.leaseEnd;
+    return at - now + (at <= now ? this.patienceOf(instance, now) : 0);
   }
 
   /** An instance's request became a probe. */
   admit(instance: number, now: number): void {
     const row = this.row!;
     this.#dropEnded(now);
-    if (this.#isDue(row, now)) this.#move(row, "half-open", now);
+    // It was admitted: whatever it waited for is over.
+    if (this.#isDue(row, now, 0)) this.#move(row, "half-open", now);
     else row.probes++;
     row.leaseEnd = now + this.#rules.probeTimeoutMs;
-    const held = this.#heldBy(instance, now);
-    held.push({ round: this.#round, forgottenAt: now + 10 * this.#rules.probeTimeoutMs });
-    this.#held.set(instance, held);
+    const held = this.#held.get(instance) ?? [];
+    this.#held.set(instance, [...held.filter((each) => each === this.#round), this.#round]);
   }
 
   recordSuccess(): void {
@@ -116,18 +141,31 @@ export class Model {
     const row = this.#kept();
     row.failures++;
     row.lastFailure = now;
-    row.recent = [...row.recent.filter((at) => this.#isRecent(at, now)), now];
+    row.recent = [...row.recent, now].slice(-this.#rules.failureThreshold);
+    const tenth = this.#tenthOf(now);
+    const isAnew = Math.abs(tenth - this.#newest) >= 10;
+    if (isAnew) row.tenths = new Map();
+    this.#newest = isAnew ? tenth : Math.max(tenth, this.#newest);
+    const failures = (row.tenths.get(this.#newest) ?? 0) + 1;
+    row.tenths = new Map(row.tenths).set(this.#newest, failures);
   }
 
   /** An instance asks for a state: as the result of its probe where it holds one. */
   transition(instance: number, to: CircuitState, now: number): void {
-    const result = to === "half-open" ? undefined : this.#take(instance, now);
-    if (result === undefined) return this.#moveByHand(to, now);
+    const round = to === "half-open" ? undefined : this.#held.get(instance)?.shift();
+    if (round === undefined) return this.#moveByHand(to, now);
     const { row } = this;
     if (row === undefined || this.#force(now)) return;
-    const inTime = row.state === "half-open" && result.round === this.#round;
+    const inTime = row.state === "half-open" && round === this.#round;
     const dueToOpen = row.state === "closed" && to === "open" &&
-      this.#failures(now) >= this.#rules.failureThreshold;
+      this.#failures(now) >= this.#rules.failureThreshold &&
+      this.#isAllRecent(row, now);
+    if (inTime && to === "closed") {
+      row.settled++;
+      row.successesInRow++;
+      this.#dropEnded(now);
+      if (row.successesInRow < this.#rules.successThreshold) return;
+    }
     if (inTime || dueToOpen) this.#move(row, to, now);
   }
 
@@ -185,11 +223,16 @@ export class Model {
     if (this.row?.force && !this.#force(now)) delete this.row.force;
   }
 
-  #isDue(row: ModelRow, now: number): boolean {
-    const { resetTimeoutMs } = this.#rules;
+  #openMs(row: ModelRow): number {
+    return row.openMs || this.#rules.resetTimeoutMs;
+  }
+
+  #isDue(row: ModelRow, now: number, patience: number): boolean {
+    const { resetTimeoutMs, halfOpenMax } = this.#rules;
     const ahead = row.lastChange - now;
-    if (ahead >= resetTimeoutMs) return true;
-    return row.state === "open" ? -ahead >= resetTimeoutMs : now >= row.leaseEnd;
+    if (row.state === "open") return Math.abs(ahead) >= this.#openMs(row) + patience;
+    return ahead >= resetTimeoutMs + patience || now >= row.leaseEnd + patience ||
+      patience === 0 && row.settled >= halfOpenMax;
   }
 
   #isRecent(at: number, now: number): boolean {
@@ -200,7 +243,25 @@ export class Model {
   #failures(now: number): number {
     if (this.row === undefined) return 0;
     if (this.#rules.failureWindowMs === undefined) return this.row.failures;
-    return this.row.recent.filter((at) => this.#isRecent(at, now)).length;
+    const recent = this.row.recent.filter((at) => this.#isRecent(at, now)).length;
+    if (!this.#isAllRecent(this.row, now)) return recent;
+    // Those before the last ones are known by tenths.
+    const tenth = this.#tenthOf(now);
+    const newest = this.#newest;
+    if (Math.abs(tenth - newest) >= 10) return recent;
+    const counted = [...this.row.tenths].filter(([number]) =>
+      number > Math.max(tenth, newest) - 10
+    );
+    return Math.max(recent, counted.reduce((sum, [, failures]) => sum + failures, 0));
+  }
+
+  #tenthOf(at: number): number {
+    return Math.trunc(at / Math.floor((this.#rules.failureWindowMs ?? 10) / 10));
+  }
+
+  /** Whether the last failures were all in the window, as far as they are known. */
+  #isAllRecent({ recent }: ModelRow, now: number): boolean {
+    return recent.every((at) => this.#isRecent(at, now));
   }
 
   #kept(): ModelRow {
@@ -209,6 +270,19 @@ export class Model {
 
   #move(row: ModelRow, to: CircuitState, now: number): void {
     this.#dropEnded(now);
+    const { resetTimeoutMs, halfOpenMax, resetBackoff } = this.#rules;
+    row.openMs = 0;
+    if (to === "open") {
+      if (row.state === "half-open") row.failedRounds++;
+      else if (Math.abs(now - row.lastChange) >= resetTimeoutMs) row.failedRounds = 0;
+      if (resetBackoff) {
+        const { factor, maxMs } = resetBackoff;
+        row.openMs = Math.min(resetTimeoutMs * factor ** row.failedRounds, maxMs);
+      }
+    }
+    const goesOn = to === "half-open" && row.state === "half-open" && row.settled >= halfOpenMax;
+    if (!goesOn) row.successesInRow = 0;
+    row.settled = 0;
     row.state = to;
     row.version++;
     row.lastChange = now;
@@ -225,17 +299,6 @@ export class Model {
     row.successes = 0;
     row.failures = 0;
     row.recent = [];
-  }
-
-  #heldBy(instance: number, now: number): Held[] {
-    return (this.#held.get(instance) ?? []).filter((each) => now < each.forgottenAt);
-  }
-
-  /** The youngest: an older probe of the same instance was given up long before. */
-  #take(instance: number, now: number): Held | undefined {
-    const held = this.#heldBy(instance, now);
-    const taken = held.pop();
-    this.#held.set(instance, held);
-    return taken;
+    row.tenths = new Map();
   }
 }

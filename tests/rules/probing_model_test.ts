@@ -125,6 +125,9 @@ function rulesOf(random: () => number): ModelRules {
     probeTimeoutMs: one(500, 3000, 8000),
     failureThreshold: one(1, 3),
     failureWindowMs: one(undefined, 300, 5000),
+    successThreshold: one(1, 1, 2, 4),
+    resetBackoff: one(undefined, undefined, { factor: 2, maxMs: 30_000 }),
+    trip: "caller",
   };
 }
 
@@ -153,7 +156,7 @@ function assertRow(
   assert(row, `${step.name}: there is no row`);
   // A version never restarts: what it must do is an invariant, and no number of the model's.
   const { forcedUntil, written: _, version: __, ...actual } = row;
-  const { force, recent: ___, version: ____, ...same } = expected ?? BLANK_ROW;
+  const { force, recent: ___, tenths: ____, version: _____, ...same } = expected ?? BLANK_ROW;
   assertEquals(actual, same);
   assertEquals(forcedUntil, force?.until);
   assert(row.probes <= rules.halfOpenMax);
@@ -170,6 +173,10 @@ function toTableRow(row: Record<string, unknown>): TableRow {
     lastChange: Number(row.last_state_change),
     probes: Number(row.probe_count),
     leaseEnd: Number(row.probe_expires_at),
+    settled: Number(row.probe_settled),
+    successesInRow: Number(row.probe_successes),
+    openMs: Number(row.reset_ms),
+    failedRounds: Number(row.failed_rounds),
     forcedUntil: row.forced_state === null ? undefined : forcedUntil,
     written: String(row.written),
   };

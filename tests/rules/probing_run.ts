@@ -11,6 +11,10 @@ const ROUND = ["open>half-open", "half-open>half-open"];
 const RESULT = ["half-open>open", "half-open>closed", "closed>open"];
 const NOTHING: Omit<Step, "name"> = { edges: [], admitted: 0, writes: false };
 
+function isHalfOpen({ state }: CircuitBreakerSnapshot): boolean {
+  return state === "half-open";
+}
+
 export class Run {
   readonly model: Model;
   readonly #key: string;
@@ -67,8 +71,8 @@ export class Run {
     const { row } = this.model;
     if (row === undefined) return this.#now + 1;
     const { resetTimeoutMs, failureWindowMs = 1 } = this.#rules;
-    const moments = [row.lastChange + resetTimeoutMs, row.lastFailure + failureWindowMs];
-    if (row.leaseEnd > 0) moments.push(row.leaseEnd);
+    const dueAt = row.leaseEnd || row.lastChange + (row.openMs || resetTimeoutMs);
+    const moments = [dueAt, dueAt + this.#rules.probeTimeoutMs, row.lastFailure + failureWindowMs];
     if (row.force && row.force.until !== Infinity) moments.push(row.force.until);
     return this.#one(moments);
   }
@@ -77,37 +81,82 @@ export class Run {
   async #ask(requests: number): Promise<Step> {
     const { model } = this;
     model.notice(this.#now);
-    const vacancies = model.vacancies(this.#now);
     const instances = Array.from({ length: requests }, () => this.#randomInstance()).toSorted();
-    const ask = (instance: number) => this.#stores[instance]!.getState(this.#key);
-    const snapshots: CircuitBreakerSnapshot[] = [];
-    if (this.#races) {
-      snapshots.push(...await Promise.all(instances.map(ask)));
-    } else {
-      for (const instance of new Set(instances)) {
-        const own = instances.filter((each) => each === instance);
-        snapshots.push(...await Promise.all(own.map(ask)));
-      }
-    }
-    const isHalfOpen = (each: CircuitBreakerSnapshot) => each.state === "half-open";
-    instances.filter((_, place) => isHalfOpen(snapshots[place]!))
-      .forEach((instance) => model.admit(instance, this.#now));
-    const admitted = snapshots.filter(isHalfOpen).length;
-    this.#note(`ask ${instances}`, snapshots.map((each) => each.state));
-    assertEquals(admitted, Math.min(vacancies, requests), `probes of ${requests} requests`);
-
-    const expected = model.snapshot(this.#now);
-    for (const snapshot of snapshots) {
-      if (isHalfOpen(snapshot) || expected.state === "closed") assertEquals(snapshot, expected);
-      else this.#assertRefused(snapshot, expected);
-    }
+    const groups = [...Map.groupBy(instances, (each) => each).values()];
+    const admitted = this.#races ? await this.#race(groups) : await groups.reduce(
+      async (before, group) => await before + await this.#askOne(group),
+      Promise.resolve(0),
+    );
     return { name: "ask", edges: ROUND, admitted, writes: admitted > 0 };
   }
 
-  #assertRefused(snapshot: CircuitBreakerSnapshot, expected: CircuitBreakerSnapshot): void {
+  /** Requests to one instance. Resolves to how many were admitted as probes. */
+  async #askOne(group: readonly number[]): Promise<number> {
+    const { model } = this;
+    const instance = group[0]!;
+    const expectedProbes = Math.min(model.vacancies(instance, this.#now), group.length);
+    const snapshots = await this.#snapshotsOf(group);
+    const probes = snapshots.filter(isHalfOpen).length;
+    this.#note(`ask ${group}`, snapshots.map((each) => each.state));
+    assertEquals(probes, expectedProbes, `probes of ${group.length} requests`);
+    for (let probe = 0; probe < probes; probe++) model.admit(instance, this.#now);
+
+    const expected = model.snapshot(this.#now);
+    for (const snapshot of snapshots) {
+      if (isHalfOpen(snapshot) || expected.state === "closed") this.#assertShown(snapshot);
+      else this.#assertRefused(instance, snapshot, expected);
+    }
+    return probes;
+  }
+
+  /** Requests to several instances at the same time. Whose claim comes first is left open. */
+  async #race(groups: readonly number[][]): Promise<number> {
+    const { model } = this;
+    const wanted = groups.map((group) => ({
+      requests: group.length,
+      vacancies: model.vacancies(group[0]!, this.#now),
+      isPatient: model.patienceOf(group[0]!, this.#now) > 0,
+    })).filter(({ vacancies }) => vacancies > 0);
+    const most = (of: typeof wanted) =>
+      Math.min(
+        Math.max(0, ...of.map(({ vacancies }) => vacancies)),
+        of.reduce((sum, { requests }) => sum + requests, 0),
+      );
+    // A patient instance takes part only where its claim comes first.
+    const others = wanted.filter(({ isPatient }) => !isPatient);
+    const patient = wanted.filter(({ isPatient }) => isPatient);
+    const possible = [
+      ...others.length > 0 || patient.length === 0 ? [most(others)] : [],
+      ...patient.map((first) => most([first, ...others])),
+    ];
+    const all = groups.flat();
+    const snapshots = await this.#snapshotsOf(all);
+    const probers = all.filter((_, place) => isHalfOpen(snapshots[place]!));
+    this.#note(`ask ${all}`, snapshots.map((each) => each.state));
+    assert(possible.includes(probers.length), `${probers.length} probes, possible: ${possible}`);
+    for (const instance of probers) model.admit(instance, this.#now);
+    const { state } = model.snapshot(this.#now);
+    for (const snapshot of snapshots) {
+      if (state === "closed") assertEquals(snapshot.state, "closed");
+      else if (!isHalfOpen(snapshot)) {
+        assertEquals(verdictOf(snapshot, this.#now, this.#rules.resetTimeoutMs).kind, "refuse");
+      }
+    }
+    return probers.length;
+  }
+
+  #snapshotsOf(instances: readonly number[]): Promise<CircuitBreakerSnapshot[]> {
+    return Promise.all(instances.map((each) => this.#stores[each]!.getState(this.#key)));
+  }
+
+  #assertRefused(
+    instance: number,
+    snapshot: CircuitBreakerSnapshot,
+    expected: CircuitBreakerSnapshot,
+  ): void {
     const { lastStateChange } = snapshot;
-    assertEquals(snapshot, { ...expected, state: "open", lastStateChange });
-    const seconds = Math.ceil(this.model.waitOf(this.#now) / 1000);
+    this.#assertShown(snapshot, { ...expected, state: "open", lastStateChange });
+    const seconds = Math.ceil(this.model.waitOf(instance, this.#now) / 1000);
     assert(seconds >= 1 && Number.isFinite(seconds));
     assertEquals(verdictOf(snapshot, this.#now, this.#rules.resetTimeoutMs), {
       kind: "refuse",
@@ -118,17 +167,16 @@ export class Run {
   async #peek(): Promise<Step> {
     const store = this.#stores[this.#randomInstance()]!;
     this.model.notice(this.#now);
-    const expected = this.model.snapshot(this.#now);
-    assertEquals(await store.peek(this.#key), expected);
-    assertEquals(await store.peek([this.#key]), [expected]);
+    const shown = await store.peek(this.#key);
+    this.#assertShown(shown);
+    assertEquals(await store.peek([this.#key]), [shown]);
     return { name: "peek", ...NOTHING };
   }
 
   /** A request that was let through failed: the policy counts it, and opens at its threshold. */
   async #fail(): Promise<Step> {
     const instance = this.#randomInstance();
-    await this.#recordFailure(instance);
-    const { failureCount } = this.model.snapshot(this.#now);
+    const { failureCount } = await this.#recordFailure(instance);
     if (failureCount >= this.#rules.failureThreshold) await this.#transition(instance, "open");
     return { name: "fail", edges: RESULT, admitted: 0, writes: true };
   }
@@ -138,7 +186,7 @@ export class Run {
     const instance = this.#randomInstance();
     this.#note(`recordSuccess ${instance}`);
     const snapshot = await this.#stores[instance]!.recordSuccess(this.#key);
-    assertEquals(snapshot, this.model.snapshot(this.#now));
+    this.#assertShown(snapshot);
     return { name: "succeed", edges: [], admitted: 0, writes: true };
   }
 
@@ -174,7 +222,7 @@ export class Run {
     this.#note(`force ${state} ${forMs}`);
     this.model.force(state, forMs ?? Infinity, this.#now);
     const snapshot = await force.call(store, this.#key, { forMs });
-    assertEquals(snapshot, this.model.snapshot(this.#now));
+    this.#assertShown(snapshot);
     return { name: `force ${state}`, edges: [], admitted: 0, writes: true, forces: true };
   }
 
@@ -182,7 +230,7 @@ export class Run {
     this.#note("release");
     this.model.release(this.#now);
     const snapshot = await this.#stores[this.#randomInstance()]!.release(this.#key);
-    assertEquals(snapshot, this.model.snapshot(this.#now));
+    this.#assertShown(snapshot);
     return { name: "release", edges: [], admitted: 0, writes: true, forces: true };
   }
 
@@ -193,11 +241,12 @@ export class Run {
     return { name: "reset", edges: [], admitted: 0, writes: true, blanks: true };
   }
 
-  async #recordFailure(instance: number): Promise<void> {
+  async #recordFailure(instance: number): Promise<CircuitBreakerSnapshot> {
     this.#note(`recordFailure ${instance}`);
     this.model.recordFailure(this.#now);
     const snapshot = await this.#stores[instance]!.recordFailure(this.#key);
-    assertEquals(snapshot, this.model.snapshot(this.#now));
+    this.#assertShown(snapshot);
+    return snapshot;
   }
 
   async #transition(instance: number, to: CircuitBreakerSnapshot["state"]): Promise<void> {
@@ -205,7 +254,14 @@ export class Run {
     this.model.notice(this.#now);
     this.model.transition(instance, to, this.#now);
     const snapshot = await this.#stores[instance]!.transition(this.#key, to);
-    assertEquals(snapshot, this.model.snapshot(this.#now));
+    this.#assertShown(snapshot);
+  }
+
+  #assertShown(
+    snapshot: CircuitBreakerSnapshot,
+    expected: CircuitBreakerSnapshot = this.model.snapshot(this.#now),
+  ): void {
+    assertEquals(snapshot, expected);
   }
 
   #note(...what: unknown[]): void {

@@ -1,6 +1,10 @@
 import {
   isRoundDue,
   isRoundDueSql,
+  isRoundFull,
+  isRoundFullSql,
+  keptSuccesses,
+  keptSuccessesSql,
   leaseAfterMove,
   leaseAfterMoveSql,
   vacantProbes,
@@ -11,13 +15,40 @@ import { anyRules, probingRules } from "./generated_circuits.ts";
 
 testBothForms("probing", async (bothForms) => {
   await bothForms({ isRoundDue, isRoundDueSql }, probingRules, ({ probing }) => ({
-    sql: isRoundDueSql("c", "call.now", probing),
-    typescript: (circuit, { now }) => isRoundDue(circuit, now, probing),
+    sql: {
+      atOnce: isRoundDueSql("c", "call.now", probing),
+      later: isRoundDueSql("c", "call.now", probing, "call.patience"),
+    },
+    typescript: (circuit, { now, patience }) => ({
+      atOnce: isRoundDue(circuit, now, probing),
+      later: isRoundDue(circuit, now, probing, patience),
+    }),
+  }));
+
+  await bothForms({ isRoundFull, isRoundFullSql }, probingRules, ({ probing }) => ({
+    sql: isRoundFullSql("c", probing),
+    typescript: (circuit) => isRoundFull(circuit, probing),
   }));
 
   await bothForms({ vacantProbes, vacantProbesSql }, probingRules, ({ probing }) => ({
-    sql: vacantProbesSql("c", isRoundDueSql("c", "call.now", probing), probing),
-    typescript: (circuit, { now }) => vacantProbes(circuit, now, probing),
+    sql: {
+      atOnce: vacantProbesSql("c", isRoundDueSql("c", "call.now", probing), probing),
+      later: vacantProbesSql(
+        "c",
+        isRoundDueSql("c", "call.now", probing, "call.patience"),
+        probing,
+        "call.patience",
+      ),
+    },
+    typescript: (circuit, { now, patience }) => ({
+      atOnce: vacantProbes(circuit, now, probing),
+      later: vacantProbes(circuit, now, probing, patience),
+    }),
+  }));
+
+  await bothForms({ keptSuccesses, keptSuccessesSql }, probingRules, ({ probing }) => ({
+    sql: keptSuccessesSql("c", probing),
+    typescript: (circuit) => keptSuccesses(circuit, probing),
   }));
 
   await bothForms({ leaseAfterMove, leaseAfterMoveSql }, anyRules, ({ probing }) => ({

@@ -145,7 +145,7 @@ Deno.test("a prober whose clock steps a minute back and forth reports in time", 
 });
 
 Deno.test("a window and a force are the same for instances a minute off", async () => {
-  await using fleet = await openFleet({ failureWindowMs: 30_000 });
+  await using fleet = await openFleet({ trip: "caller", failureWindowMs: 30_000 });
   const { workers } = fleet;
   for (const worker of workers) await worker.run([["recordFailure", "api"]]);
   for (const worker of workers) {

@@ -1,4 +1,4 @@
-import { migrate } from "../../mod.ts";
+import { type CircuitListing, migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { connect, createDatabase } from "../support/database.ts";
 import { GatewayProcess } from "./gateway_process.ts";
@@ -6,6 +6,8 @@ import type { Answer, Breaker, GatewaySettings } from "./messages.ts";
 import { type Held, Upstream } from "./upstream.ts";
 
 const CIRCUIT = "orders";
+/** Nothing listens there: the port is for a service that no system has any more. */
+const NOT_LISTENING = "http://127.0.0.1:1";
 const HAPPENS_WITHIN_MS = 20_000;
 
 /** What a fleet is made of. */
@@ -20,6 +22,12 @@ export interface FleetOptions {
    * @default {true}
    */
   isShared?: boolean;
+  /**
+   * The gateway that cannot connect to the upstream, by its number from 0.
+   *
+   * @default {undefined}
+   */
+  broken?: number;
 }
 
 /** The circuit's row. Times are of the database's clock. */
@@ -64,7 +72,7 @@ export class Fleet implements AsyncDisposable {
   /** Starts everything; disposal ends everything. */
   static async start(options: FleetOptions): Promise<Fleet> {
     await using cleanup = new AsyncDisposableStack();
-    const { stomaPath, breaker, skews, isShared = true } = options;
+    const { stomaPath, breaker, skews, isShared = true, broken } = options;
     const events = new Events();
     const database = cleanup.use(await createDatabase());
     const sql = cleanup.use(connect(database.url));
@@ -74,7 +82,7 @@ export class Fleet implements AsyncDisposable {
       const settings: GatewaySettings = {
         stomaPath,
         databaseUrl: database.url,
-        upstreamUrl: upstream.url,
+        upstreamUrl: index === broken ? NOT_LISTENING : upstream.url,
         name: `gateway-${index + 1}`,
         circuit: CIRCUIT,
         breaker,
@@ -159,6 +167,12 @@ export class Fleet implements AsyncDisposable {
       lastStateChange: Number(row!.last_state_change),
       probeExpiresAt: Number(row!.probe_expires_at),
     };
+  }
+
+  /** What an operator sees. */
+  async list(): Promise<CircuitListing[]> {
+    await using store = new PostgresCircuitBreakerStore(fromPostgresJs(this.#sql), this.breaker);
+    return await store.list();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -36,7 +36,7 @@ async function serve(settings: GatewaySettings, waves: AsyncIterable<string>): P
   const { circuitBreaker, createGateway } = await loadStoma(settings.stomaPath);
   await using driver = await openPostgresJs(settings.databaseUrl, { max: 4 });
   const breaker = { ...settings.breaker, key: () => settings.circuit };
-  const options = settings.isShared ? breaker : {};
+  const options = settings.isShared ? { ...breaker, instanceId: settings.name } : {};
   await using store = new PostgresCircuitBreakerStore(driver.client, undefined, options);
   const gateway = createGateway({
     debugHeaders: true,

@@ -7,6 +7,7 @@ export interface Breaker {
   halfOpenMax: number;
   probeTimeoutMs: number;
   maxStalenessMs?: number;
+  quorum?: number;
 }
 
 /** What a gateway process needs to know: the first line it reads. */

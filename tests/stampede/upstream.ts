@@ -12,6 +12,8 @@ export class Upstream implements AsyncDisposable {
   /** How it answers what it does not hold. */
   status = 200;
   isHolding = false;
+  /** The only gateway whose requests it holds; `undefined` for all. */
+  holdsOnly: string | undefined;
   /** What it holds, in the order in which it came. */
   readonly held: Held[] = [];
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -20,10 +22,13 @@ export class Upstream implements AsyncDisposable {
     this.#server = Deno.serve(
       { hostname: "127.0.0.1", port: 0, onListen: () => {} },
       async ({ headers }) => {
-        if (!this.isHolding) return new Response(null, { status: this.status });
+        const gateway = headers.get(GATEWAY_HEADER) ?? "";
+        if (!this.isHolding || gateway !== (this.holdsOnly ?? gateway)) {
+          return new Response(null, { status: this.status });
+        }
         const { promise, resolve } = Promise.withResolvers<number>();
         const held = {
-          gateway: headers.get(GATEWAY_HEADER) ?? "",
+          gateway,
           answer: (status: number) => {
             const index = this.held.indexOf(held);
             if (index >= 0) this.held.splice(index, 1);

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../../mod.ts";
+import {
+  migrate,
+  PostgresCircuitBreakerStore,
+  type PostgresCircuitBreakerStoreOptions,
+  type PostgresClient,
+} from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { connect, createDatabase } from "../support/database.ts";
 import {
@@ -43,10 +48,14 @@ export interface Stage extends AsyncDisposable {
   age(ms: number): Promise<void>;
 }
 
-/** Opens a gateway whose policy has these options; its upstream answers 200 to begin with. */
+/**
+ * Opens a gateway whose policy has these options; its upstream answers 200 to begin with. Its store has
+ * none, unless they are given.
+ */
 export async function openStage(
   policy: CircuitBreakerPolicyOptions,
   onError?: (error: Error) => Response,
+  options?: PostgresCircuitBreakerStoreOptions,
 ): Promise<Stage> {
   await using cleanup = new AsyncDisposableStack();
   const database = cleanup.use(await createDatabase());
@@ -54,7 +63,7 @@ export async function openStage(
   await migrate(admin);
   const open = () => {
     const client = fromPostgresJs(cleanup.use(connect(database.url, { max: 2 })));
-    return cleanup.use(new PostgresCircuitBreakerStore(client));
+    return cleanup.use(new PostgresCircuitBreakerStore(client, options));
   };
   const store = open();
   const other = open();

@@ -8,13 +8,14 @@ import { parseTableName } from "../../src/postgres/identifier.ts";
 import { migrate } from "../../src/postgres/migrate.ts";
 import { openPostgresJs } from "./clients.ts";
 import { createDatabase } from "./database.ts";
+import { rulesOf } from "./rules.ts";
 
 /** Rules under which an open circuit is due at once. */
-export const RULES: CircuitRules = {
-  probing: { resetTimeoutMs: 1, halfOpenMax: 2, probeTimeoutMs: 60_000 },
-  failureThreshold: undefined,
-  failureWindowMs: undefined,
-};
+export const RULES: CircuitRules = rulesOf({
+  resetTimeoutMs: 1,
+  halfOpenMax: 2,
+  probeTimeoutMs: 60_000,
+});
 
 /** A migrated table in a database of its own. */
 export interface OpenTable extends AsyncDisposable {

@@ -8,11 +8,13 @@
  */
 
 import type { Circuit } from "../../circuit.ts";
-import { countFailuresSql } from "../../rules/counting.ts";
+import { countFailuresSql, zeroFailuresSql } from "../../rules/counting.ts";
 import { effectiveStateSql, hasForceSql, isForcedSql } from "../../rules/forcing.ts";
 import { unloggedCauseSql } from "../../rules/logging.ts";
 import { isZeroedSql } from "../../rules/moving.ts";
+import { storedStateSql } from "../../rules/state.ts";
 import { packKeyedCircuit, toCircuits } from "../codec.ts";
+import type { TableName } from "../identifier.ts";
 import { BY_INDEX, type Row, type StatementContext } from "./context.ts";
 
 /** The state that an operator forces on a circuit, as expressions. */
@@ -92,10 +94,12 @@ export function changeSql(context: StatementContext, plan: ChangePlan): string {
   from clocked as c
 ), noticed as materialized (
   select c.*, ${unloggedCauseSql("c", "c.known_state", "c.now")} as noticed_cause,
-    case when c.seen_state <> c.known_state then ${nextVersion(context)} end as noticed_version
+    case when c.seen_state <> c.known_state then ${
+    nextVersion(context.table)
+  } end as noticed_version
   from seen as c
 ), ${judged.map((each) => `${each}, `).join("")}decided as materialized (
-  select c.*, case when ${plan.changes} then ${nextVersion(context)} end as new_version
+  select c.*, case when ${plan.changes} then ${nextVersion(context.table)} end as new_version
   from ${source(levels.length)} as c
 ), written as (
   update ${table.quoted} as t set ${assignments(plan)}
@@ -140,7 +144,7 @@ function source(level: number): string {
 }
 
 /** A number of the table's sequence. It only grows, so a version never comes back. */
-function nextVersion({ table }: StatementContext): string {
+export function nextVersion(table: TableName): string {
   return `nextval(${table.versions.literal}::regclass)`;
 }
 
@@ -156,14 +160,27 @@ function assignments(plan: ChangePlan): string {
   const force = (column: string, value: string) =>
     `case when ${changesForce} then ${value} else c.${column} end`;
   const state = `case when ${isChanged} then ${plan.state} else c.state end`;
+  // Votes are for the opening of a closed circuit, and what zeroes its failures ends them.
+  const forcesOpen = plan.forced === undefined
+    ? "false"
+    : `coalesce(${plan.forced.state} = 'open', false)`;
+  const endsVotes = `${isChanged} and (${plan.state} in ('open', 'half-open') or ${
+    isZeroedSql("failures", plan.zeroesLike)
+  } or ${forcesOpen})`;
+  // Those who voted for an opening are known until the circuit closes.
+  const endsVoters = `${isChanged} and (${storedStateSql("c")} = 'closed' or ${
+    storedAfter(plan.state)
+  } = 'closed')`;
   const isForced = plan.forced === undefined
     ? isForcedSql("c", "c.now")
     : `coalesce(${forced.state} in ('open', 'closed') and coalesce(c.now < ${forced.until}, true), false)`;
   const forcedState = plan.forced === undefined ? "c.forced_state" : forced.state;
   const columns: Record<string, string> = {
     state,
-    failure_count: `case when ${isZeroed("failures")} then 0 else c.failure_count end`,
-    recent_failures: `case when ${isZeroed("failures")} then '{}' else c.recent_failures end`,
+    ...mapValues(
+      { ...zeroFailuresSql("c"), suspect_at: "0" },
+      (column, zero) => `case when ${isZeroed("failures")} then ${zero} else c.${column} end`,
+    ),
     success_count: `case when ${isZeroed("successes")} then 0 else c.success_count end`,
     version: "coalesce(c.new_version, c.noticed_version, c.version)",
     zeroed_version: `case when ${
@@ -175,10 +192,21 @@ function assignments(plan: ChangePlan): string {
     forced_until: force("forced_until", forced.until),
     forced_reason: force("forced_reason", forced.reason),
     forced_by: force("forced_by", forced.by),
+    vote_labels: `case when ${endsVotes} then null else c.vote_labels end`,
+    vote_seen: `case when ${endsVotes} then null else c.vote_seen end`,
+    voters: `case when ${endsVoters} then null else c.voters end`,
     updated_at: "c.now",
     ...plan.set,
   };
   return Object.entries(columns).map(([name, value]) => `\n    ${name} = ${value}`).join(",");
+}
+
+function mapValues(
+  columns: Readonly<Record<string, string>>,
+  map: (column: string, value: string) => string,
+): Record<string, string> {
+  const mapped = Object.entries(columns).map(([name, value]) => [name, map(name, value)]);
+  return Object.fromEntries(mapped);
 }
 
 /** A state that this release does not know counts as closed. */

@@ -6,6 +6,7 @@
 
 import type { Deferred, Flush, FlushResult, Instance } from "../../ports.ts";
 import { addCountSql, isStillCountedSql } from "../../rules/counting.ts";
+import { addToSegmentsSql } from "../../rules/segments.ts";
 import { VERSION } from "../../version.ts";
 import { SCHEMA_VERSION, TOKEN_ID, TOKEN_LIBRARY } from "../catalogue.ts";
 import { readWhereWritable, textOf } from "../codec.ts";
@@ -16,7 +17,7 @@ import { BY_INDEX, type Statement, type StatementContext } from "./context.ts";
 const TABLE_SCHEMA = `${TOKEN_LIBRARY}${SCHEMA_VERSION}`;
 
 /** The columns of {@linkcode Deferred}. */
-const DEFERRED = { key: "text", successes: "bigint", version: "bigint" };
+const DEFERRED = { key: "text", successes: "bigint", version: "bigint", slow: "bigint" };
 
 /** Writes the row of an instance, or renews it. It also makes the token where that is missing. */
 export function registerStatement(
@@ -64,11 +65,11 @@ export function flushStatement(
   where id = ${id} and flush < ${number} and exists (select from token)
   for update skip locked
 ), call as materialized (
-  ${context.calls(DEFERRED, 2)} where exists (select from own)
+  ${deferredSql(context, 2)} where exists (select from own)
 ), held as materialized (
   ${heldSql(context, "c.key, c.ctid as place, c.zeroed_version", "skip locked")}
 ), counted as (
-  update ${table.quoted} as c set ${countSql(context, "call.successes")}
+  update ${table.quoted} as c set ${countSql(context)}
   from held join call on call.key = held.key and ${isCounted}
   where c.ctid = held.place and ${BY_INDEX}
   returning held.key
@@ -91,6 +92,12 @@ returning pg_catalog.array_to_json(i.left_over)::text as left_over${context.rela
   };
 }
 
+/** SQL: selects what is deferred, from parameters that begin with a number, and the time. */
+function deferredSql(context: StatementContext, first: number): string {
+  return `select given.*, clock.now from (${context.calls(DEFERRED, first)}) as given,
+    (select ${context.now} as now offset 0) as clock`;
+}
+
 /** SQL: locks the circuits of `call` in the order of their keys, and selects some of each. */
 function heldSql({ table }: StatementContext, columns: string, locked: "skip locked" | ""): string {
   return `select ${columns} from ${table.quoted} as c
@@ -102,10 +109,19 @@ function heldSql({ table }: StatementContext, columns: string, locked: "skip loc
  * SQL: what counting sets in a row. The time of a row that was written in this second stays, so that less of
  * the row changes.
  */
-function countSql({ statementTime }: StatementContext, successes: string): string {
-  return `success_count = ${addCountSql("c.success_count", successes)},
-    updated_at = case when c.updated_at between ${statementTime} - 999 and ${statementTime}
-      then c.updated_at else ${statementTime} end`;
+function countSql({ rules: { trip: { rates } } }: StatementContext): string {
+  return `success_count = ${addCountSql("c.success_count", "call.successes")},
+    updated_at = case when c.updated_at between call.now - 999 and call.now
+      then c.updated_at else call.now end${
+    rates === undefined ? "" : `,
+    call_segments = ${
+      addToSegmentsSql("c.call_segments", "call.now", rates.windowMs, [
+        "call.successes",
+        "0",
+        "call.slow",
+      ])
+    }`
+  }`;
 }
 
 /** What became of a flush: read in a statement of its own, which sees what has committed since. */
@@ -138,11 +154,11 @@ export function countDeferredStatement(
   return {
     action: "count successes",
     text: `with call as materialized (
-  ${context.calls(DEFERRED)}
+  ${deferredSql(context, 0)}
 ), held as materialized (
   ${heldSql(context, "c.key, c.zeroed_version", "")}
 ), counted as (
-  update ${context.table.quoted} as c set ${countSql(context, "call.successes")}
+  update ${context.table.quoted} as c set ${countSql(context)}
   from held join call on call.key = held.key and ${isStillCountedSql("call.version", "held")}
   where c.key = held.key
   returning 1${context.relaxation}
@@ -154,10 +170,11 @@ where (select count(*) from counted) >= 0`,
   };
 }
 
-function columnsOf(deferred: readonly Deferred[]): [string, string, string] {
+function columnsOf(deferred: readonly Deferred[]): [string, string, string, string] {
   return [
     textArray(deferred.map(({ key }) => key)),
     textArray(deferred.map(({ successes }) => successes)),
     textArray(deferred.map(({ version }) => version)),
+    textArray(deferred.map(({ slow = 0 }) => slow)),
   ];
 }

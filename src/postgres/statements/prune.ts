@@ -5,6 +5,7 @@
 
 import { isForcedSql } from "../../rules/forcing.ts";
 import { storedStateSql } from "../../rules/state.ts";
+import { hasStandingVotesSql } from "../../rules/voting.ts";
 import { TOKEN_ID } from "../catalogue.ts";
 import type { TableName } from "../identifier.ts";
 import type { Row, Statement, StatementContext } from "./context.ts";
@@ -152,6 +153,7 @@ function usedAt(row: string): string {
  */
 function isRemovable(now: string, keptMs: string): string {
   return `${storedStateSql("c")} = 'closed' and not ${isForcedSql("c", now)} and c.updated_at > 0
+    and (c.vote_labels is null or not ${hasStandingVotesSql("c", now)})
     and (c.version = 0 or ${usedAt("c")} < ${now} - ${keptMs})`;
 }
 

@@ -113,7 +113,7 @@ export function listStatement(
   ) as last from ${context.table.quoted} c
   where (${state} is null or ${effectiveStateSql("c", context.now)} = ${state})${
       hasCursor ? ` and key collate "C" > ${context.param(2)}` : ""
-    } and not ${isBlankSql("c")}
+    } and (not ${isBlankSql("c")} or c.vote_labels is not null)
   order by key collate "C" limit ${context.param(1)}::int
 ) as page`),
     encode: ({ state, limit, after }) => [

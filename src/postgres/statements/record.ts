@@ -4,7 +4,7 @@
  */
 
 import type { Circuit } from "../../circuit.ts";
-import { addCountSql, firstFailuresSql, rememberFailuresSql } from "../../rules/counting.ts";
+import { addCountSql, countResultsSql, firstResultsSql } from "../../rules/counting.ts";
 import { AGGREGATED, packCircuit, packKeyedCircuit, toCircuits } from "../codec.ts";
 import { textArray } from "../text_array.ts";
 import type { Statement, StatementContext } from "./context.ts";
@@ -15,19 +15,28 @@ export interface Tally {
   key: string;
   failures: number;
   successes: number;
+  /** How many of both were slow; absent for none. */
+  slow?: number;
 }
+
+/** Results to add, as expressions. */
+type Results = Parameters<typeof firstResultsSql>[0];
+
+/** The results of the row that was not inserted. */
+const RESULTS: Results = {
+  failures: "excluded.failure_count",
+  successes: "excluded.success_count",
+  slow: "0",
+};
 
 type Record<Args extends unknown[]> = Statement<Args, Circuit[]>;
 
 /** Counts failures and successes of several circuits. */
 export function recordStatement(context: StatementContext): Record<[tallies: readonly Tally[]]> {
-  const { now } = context;
   return {
     action: "record results",
     text: `with written as (${insertCounts(context)}
-select key, failures, successes, ${failureTime(now, "failures")}, ${now}${
-      failureTimes(context, "failures")
-    }
+select key, ${counts(context, { failures: "failures", successes: "successes", slow: "0" })}
 from unnest(
   ${context.param(0)}::text[], ${context.param(1)}::bigint[], ${context.param(2)}::bigint[]
 ) as call (key, failures, successes)
@@ -47,13 +56,15 @@ select ${AGGREGATED} from written`,
 
 /** Counts failures and successes of one circuit. */
 export function recordOneStatement(context: StatementContext): Record<[tally: Tally]> {
-  const { now } = context;
-  const failures = `${context.param(1)}::bigint`;
+  const results = {
+    failures: `${context.param(1)}::bigint`,
+    successes: `${context.param(2)}::bigint`,
+    slow: "0",
+  };
   return {
     action: "record result",
     text: `${insertCounts(context)}
-values (${context.param(0)}, ${failures}, ${context.param(2)}::bigint,
-  ${failureTime(now, failures)}, ${now}${failureTimes(context, failures)})
+values (${context.param(0)}, ${counts(context, results)})
 ${addCounts(context)}
 returning ${packCircuit(context)}${context.relaxation}`,
     encode: ({ key, failures, successes }) => [key, `${failures}`, `${successes}`],
@@ -131,28 +142,27 @@ function addSuccesses(): string {
 }
 
 function insertCounts({ table, rules }: StatementContext): string {
+  const counted = Object.keys(firstResultsSql(RESULTS, "", rules));
   return `insert into ${table.quoted} as c
-  (key, failure_count, success_count, last_failure_time, updated_at${
-    rules.failureWindowMs === undefined ? "" : ", recent_failures"
-  })`;
+  (key, success_count, last_failure_time, updated_at, ${counted.join(", ")})`;
 }
 
-function failureTime(now: string, failures: string): string {
-  return `case when ${failures} > 0 then ${now} else 0 end`;
-}
-
-function failureTimes({ rules, now }: StatementContext, failures: string): string {
-  return rules.failureWindowMs === undefined ? "" : `, ${firstFailuresSql(failures, now, rules)}`;
+/** The values of a new row, in the order of these columns. */
+function counts({ now, rules }: StatementContext, results: Results): string {
+  const { failures, successes } = results;
+  const counted = Object.values(firstResultsSql(results, now, rules));
+  return `${successes}, case when ${failures} > 0 then ${now} else 0 end, ${now}, ${
+    counted.join(", ")
+  }`;
 }
 
 function addCounts({ rules, now }: StatementContext): string {
+  // The times of failures are those of the call: a wait for the lock makes none of them later.
+  const counted = Object.entries(countResultsSql("c", RESULTS, "excluded.updated_at", rules));
   return `on conflict (key) do update set
-  failure_count = ${addCountSql("c.failure_count", "excluded.failure_count")},
   success_count = ${addCountSql("c.success_count", "excluded.success_count")},
   last_failure_time =
     case when excluded.failure_count > 0 then ${now} else c.last_failure_time end,
-  updated_at = ${now}${
-    rules.failureWindowMs === undefined ? "" : `,
-  recent_failures = ${rememberFailuresSql("c", "excluded.failure_count", now, rules)}`
-  }`;
+  updated_at = ${now},
+  ${counted.map(([column, value]) => `${column} = ${value}`).join(",\n  ")}`;
 }

@@ -5,19 +5,34 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { migrate } from "../../../mod.ts";
+import { migrate, type PostgresCircuitBreakerStoreOptions } from "../../../mod.ts";
 import type { CircuitRules } from "../../../src/options/store_options.ts";
 import { parseTableName } from "../../../src/postgres/identifier.ts";
 import { StatementContext } from "../../../src/postgres/statements/context.ts";
 import { READINESS_STATEMENT } from "../../../src/postgres/statements/readiness.ts";
 import { openNodePostgres } from "../../support/clients.ts";
 import { connect } from "../../support/database.ts";
+import { rulesOf } from "../../support/rules.ts";
 import { createArena } from "./arena.ts";
 import { Attacker } from "./attacker.ts";
 
 const TABLE = "circuits";
 
-const PROBING = { resetTimeoutMs: 100, halfOpenMax: 2, probeTimeoutMs: 1000 };
+/** Who opens circuits, and by which rules. */
+const RULES: readonly PostgresCircuitBreakerStoreOptions[] = [
+  { trip: "caller" },
+  { trip: "store" },
+  { trip: "store", failureThreshold: 101 },
+  { failureRateThreshold: 0.5, slowCallRateThreshold: 0.5, slowCallDurationMs: 100 },
+];
+
+const PROBING = {
+  resetTimeoutMs: 100,
+  halfOpenMax: 2,
+  probeTimeoutMs: 1000,
+  successThreshold: 2,
+  resetBackoff: { jitter: 0.5 },
+};
 
 Deno.test("no statement refers to a function or operator of a neighbour's", async () => {
   await using arena = await createArena();
@@ -77,27 +92,34 @@ function contexts(): StatementContext[] {
   return either.flatMap((isProbing) =>
     either.flatMap((hasWindow) =>
       either.flatMap((isCallersClock) =>
-        (["default", "relaxed"] as const).map((durability) => {
-          const rules: CircuitRules = {
-            probing: isProbing ? PROBING : undefined,
-            failureThreshold: 3,
-            failureWindowMs: hasWindow ? 60_000 : undefined,
-          };
-          return new StatementContext(table, rules, isCallersClock, durability);
-        })
+        RULES.flatMap((own) =>
+          (["default", "relaxed"] as const).map((durability) => {
+            const rules = rulesOf({
+              ...isProbing && PROBING,
+              failureThreshold: 3,
+              failureWindowMs: hasWindow ? 60_000 : undefined,
+              ...own,
+            });
+            return new StatementContext(table, rules, isCallersClock, durability);
+          })
+        )
       )
     )
   );
 }
 
 /** What a function takes beside the context: every combination that makes another text. */
-function argumentsOf(name: string, { probing }: CircuitRules): unknown[][] {
+function argumentsOf(name: string, { probing, trip }: CircuitRules): unknown[][] {
   const either = [true, false];
   switch (name) {
+    case "addCallsStatement":
+      return trip.rates === undefined ? [] : either.map((flag) => [trip.rates, flag]);
     case "claimStatement":
       return probing === undefined ? [] : [[probing]];
     case "settleStatement":
-      return probing === undefined ? [] : [[]];
+      return probing === undefined ? [] : [[probing]];
+    case "voteStatement":
+      return [[2]];
     case "tailStatement":
       return [[100]];
     case "listStatement":

@@ -56,7 +56,7 @@ Deno.test("what callers write reaches the table and the log as it is", async (t)
       );
       const forced = await plain.forceOpen(text, { reason: text });
       assertEquals(forced.state, "open");
-      const [listed] = (await plain.list()).filter(({ key }) => key === text);
+      const [listed] = (await plain.list({ limit: 1000 })).filter(({ key }) => key === text);
       assertEquals(listed?.forced?.reason, text);
       const [change] = await plain.history({ key: text, limit: 1 });
       assertEquals([change?.key, change?.reason], [text, text]);

@@ -10,6 +10,10 @@ export const WAYS: readonly StoreOptions[] = [
   { failureThreshold: 2, resetTimeoutMs: 1, halfOpenMax: 2, pruneIdleMs: 1, maxCircuits: 100 },
   { maxStalenessMs: 50, resetTimeoutMs: 1 },
   { now: () => 1_000_000, resetTimeoutMs: 1, failureWindowMs: 60_000, failureThreshold: 2 },
+  { trip: "caller", failureThreshold: 2, failureWindowMs: 60_000 },
+  { trip: "store", failureThreshold: 2 },
+  { resetTimeoutMs: 1, failureRateThreshold: 0.5, minimumThroughput: 2, durability: "relaxed" },
+  { maxStalenessMs: 50, failureRateThreshold: 0.5, minimumThroughput: 2 },
 ];
 
 /** How a tour goes. */

@@ -5,21 +5,24 @@ import type { Circuit } from "../../../src/circuit.ts";
 import { demand, logOf, openTable } from "../../support/circuit_table.ts";
 
 const NO_ACT = { reason: undefined, actor: undefined };
+const SUCCESS = "success";
+const FAILURE = "failure";
 const RELEASE = { state: undefined, forMs: undefined, ...NO_ACT };
 
 Deno.test("each change of a circuit writes one row of the log, with its cause", async () => {
   await using open = await openTable();
   const { table, sql } = open;
-  const claim = async () => (await table.claim([{ key: "a", wanted: 1 }], demand()))[0]!;
+  const claim = async () =>
+    (await table.claim([{ key: "a", wanted: 1, patienceMs: 0 }], demand()))[0]!;
   await table.record([{ key: "a", failures: 3, successes: 1 }], demand());
   await table.transition(["a"], "open", demand());
   await sql`select pg_sleep(0.002)`;
   const first = await claim();
-  await table.settle("a", "open", first, demand());
+  await table.settle("a", FAILURE, first, demand());
   await sql`select pg_sleep(0.002)`;
   const second = await claim();
   await claim(); // the second probe of the round: no change
-  await table.settle("a", "closed", second, demand());
+  await table.settle("a", SUCCESS, second, demand());
   await table.record([{ key: "a", failures: 1, successes: 1 }], demand());
   await table.transition(["a"], "closed", demand());
   await table.transition(["a"], "closed", demand()); // nothing falls: no change

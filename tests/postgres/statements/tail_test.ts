@@ -115,7 +115,7 @@ Deno.test("rounds of probes are in the log, and shown only where they are asked 
   await table.transition(["a"], "open", demand());
   for (let round = 0; round < 2; round++) {
     time += 100_000;
-    await table.claim([{ key: "a", wanted: 1 }], demand());
+    await table.claim([{ key: "a", wanted: 1, patienceMs: 0 }], demand());
   }
   const causes = async (hasRounds: boolean) =>
     (await table.log.page({ ...ALL, hasRounds }, demand())).changes.map(({ cause }) => cause);

@@ -1,0 +1,136 @@
+import type { Circuit } from "../circuit.ts";
+import { resolveReport } from "../options/permit.ts";
+import type { CircuitRules } from "../options/store_options.ts";
+import type { AcquireOptions, Permit, PermitOutcome } from "../permit.ts";
+import type { Calls } from "../ports.ts";
+import type { Call } from "../time/call.ts";
+import type { CircuitState, ResultOptions } from "../types.ts";
+import type { Entry, Gate } from "./gate.ts";
+import { RAMP_WAIT_MS, type Snapshots } from "./snapshots.ts";
+
+/** Ends a probe without a result, unless it has been reported. */
+export type HandBack = (call: Call) => Promise<void>;
+
+/** What permits need. */
+export interface PermitsOptions {
+  readonly circuits: Calls;
+  readonly rules: CircuitRules;
+  readonly gate: Gate<HandBack>;
+  readonly snapshots: Snapshots;
+  /** Begins a call. */
+  readonly begin: () => Call;
+  /** Is called with errors of results that no caller waits for. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Stores a result. Done once, it does nothing. */
+type Report = (outcome: PermitOutcome, isSlow: boolean, call: Call) => Promise<void>;
+
+/**
+ * Gives permits for calls.
+ *
+ * States of a permit: refused; allowed; done.
+ * - `report`: allowed -> done. The result is counted, and that of a probe is applied to its round.
+ * - The signal of a probe aborts, or the store closes: allowed -> done. The probe's slot is free again.
+ */
+export class Permits {
+  readonly #options: PermitsOptions;
+
+  constructor(options: PermitsOptions) {
+    this.#options = options;
+  }
+
+  /** Asks for a permit, given the circuit as it was read. */
+  async acquire(
+    call: Call,
+    key: string,
+    read: Circuit | undefined,
+    signal: AcquireOptions["signal"],
+  ): Promise<Permit> {
+    const { gate, snapshots } = this.#options;
+    if (gate.isClear(read)) return this.#normal(key);
+    const entry = await gate.enter(call, key, read, true);
+    switch (entry.kind) {
+      case "pass":
+        return this.#normal(key);
+      case "probe":
+        return this.#probe(key, entry, signal);
+      case "ramp":
+        return this.#permit("closed", { retryAfterMs: RAMP_WAIT_MS });
+      case "refused": {
+        const retryAfterMs = snapshots.waitMs(entry.circuit, entry.patienceMs);
+        return this.#permit(snapshots.snapshot(entry.circuit).state, { retryAfterMs });
+      }
+    }
+  }
+
+  /** Hands back the probes that are not reported. */
+  async close(call: Call): Promise<void> {
+    const { gate, onError } = this.#options;
+    await Promise.all(gate.claims.permits().map((handBack) => handBack(call).catch(onError)));
+  }
+
+  #normal(key: string): Permit {
+    const report = once((outcome, isSlow, call) => this.#record(call, key, outcome, isSlow));
+    return this.#permit("closed", { report });
+  }
+
+  #probe(
+    key: string,
+    { claim }: Extract<Entry<HandBack>, { kind: "probe" }>,
+    signal: AcquireOptions["signal"],
+  ): Permit {
+    const { circuits, gate, begin, onError } = this.#options;
+    const onAbort = () => void handBack(begin()).catch(onError);
+    const report = once(async (outcome, isSlow, call) => {
+      signal?.removeEventListener("abort", onAbort);
+      gate.claims.remove(key, claim);
+      try {
+        await this.#record(call, key, outcome, isSlow);
+      } finally {
+        await circuits.settle(call, key, outcome, claim);
+      }
+    });
+    const handBack = (call: Call) => report("ignored", false, call);
+    claim.permit = handBack;
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort);
+    return this.#permit("half-open", { report, isProbe: true });
+  }
+
+  async #record(call: Call, key: string, outcome: PermitOutcome, isSlow: boolean): Promise<void> {
+    const { circuits } = this.#options;
+    if (outcome === "success") await circuits.recordSuccess(call, key, isSlow);
+    else if (outcome === "failure") await circuits.recordFailure(call, key, isSlow);
+  }
+
+  #permit(
+    state: CircuitState,
+    given: { report?: Report; isProbe?: boolean; retryAfterMs?: number },
+  ): Permit {
+    const { report, isProbe = false, retryAfterMs = 0 } = given;
+    const { begin, rules: { slowCallDurationMs = Infinity } } = this.#options;
+    return {
+      allowed: report !== undefined,
+      state,
+      isProbe,
+      retryAfterMs,
+      // Wrong arguments reject as well.
+      async report(outcome: PermitOutcome, options?: ResultOptions): Promise<void> {
+        const durationMs = resolveReport(outcome, options);
+        const isSlow = durationMs !== undefined && durationMs >= slowCallDurationMs;
+        await report?.(outcome, isSlow, begin());
+      },
+    };
+  }
+}
+
+/** A report that does nothing when it is made again. */
+function once(report: Report): Report {
+  let isDone = false;
+  return (outcome, isSlow, call) => {
+    if (isDone) return Promise.resolve();
+    isDone = true;
+    return report(outcome, isSlow, call);
+  };
+}
