@@ -11,8 +11,9 @@ export async function captureRecord(
   database: CircuitsDatabase,
   method: "recordSuccess" | "recordFailure",
   keys: number,
+  options: PostgresCircuitBreakerStoreOptions = {},
 ): Promise<SentStatement> {
-  return await capture(database, {}, async (store, sent) => {
+  return await capture(database, options, async (store, sent) => {
     const all = Array.from({ length: keys }, (_, index) => circuitKey(index));
     // The first calls may be sent apart. Those that wait for them are gathered.
     for (let time = 0; time < 3; time++) {

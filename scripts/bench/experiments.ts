@@ -1,6 +1,7 @@
 import { STALENESS_MS } from "./contenders.ts";
 import type { Experiment } from "./experiment.ts";
 import { FLEET_EXPERIMENTS } from "./fleet_experiments.ts";
+import { RULE_EXPERIMENTS } from "./rule_experiments.ts";
 import { PROCESSES } from "./scenarios.ts";
 import { measureSoak, SOAK_SECONDS } from "./soak.ts";
 import { measurePropagation, type Propagation } from "./stale_propagation.ts";
@@ -86,5 +87,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
     run: (stage, isQuick) => measureSoak(stage, isQuick ? SOAK_SECONDS / 10 : SOAK_SECONDS),
   },
   ...STATEMENT_EXPERIMENTS,
+  ...RULE_EXPERIMENTS,
   ...FLEET_EXPERIMENTS,
 ];
