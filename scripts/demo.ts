@@ -1,6 +1,7 @@
 /**
  * Three real gateways in three processes share one circuit through PostgreSQL while their upstream
- * fails and recovers. Prints what happens and ends with exit code 0 if it was what it claims.
+ * fails and recovers. Then one of five gateways cannot connect to its upstream, without a quorum and with
+ * one. Prints what happens and ends with exit code 0 if it was what it claims.
  *
  * Runs on a PostgreSQL it starts itself, or on the one that `DATABASE_URL` names.
  *
@@ -8,9 +9,10 @@
  */
 
 import { bundleStoma } from "../tests/support/stoma.ts";
+import { type BrokenNetworkStage, playBrokenNetwork } from "./demo/broken_network.ts";
 import { type DemoDatabase, openDatabase } from "./demo/database.ts";
-import { GatewayProcess } from "./demo/gateway_process.ts";
-import type { BreakerSettings } from "./demo/messages.ts";
+import { startGateways } from "./demo/gateways.ts";
+import type { BreakerSettings, GatewaySettings } from "./demo/messages.ts";
 import { play } from "./demo/story.ts";
 import { Timeline } from "./demo/timeline.ts";
 import { Upstream } from "./demo/upstream.ts";
@@ -30,7 +32,12 @@ const BREAKER: BreakerSettings = {
   probeTimeoutMs: 3_000,
 };
 
-/** Starts everything, plays the story, and ends everything again, whatever happens. */
+/** What the first act needs. */
+interface Parts extends Omit<BrokenNetworkStage, "database"> {
+  database: DemoDatabase | undefined;
+}
+
+/** Starts everything, plays both acts, and ends everything again, whatever happens. */
 async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
 
@@ -48,31 +55,32 @@ async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Pr
   const bundle = cleanup.use(await bundleStoma());
   signal.throwIfAborted();
 
-  const starting = await Promise.allSettled(GATEWAYS.map(async (name) => {
-    const settings = {
-      name,
-      stomaPath: bundle.gatewayPath,
-      upstreamUrl: upstream.url,
-      circuit: CIRCUIT,
-      breaker: BREAKER,
-      database: database && { url: database.url, table: database.table },
-    };
-    const gateway = cleanup.use(
-      await GatewayProcess.start(settings, signal, (from, to) => {
-        timeline.event(name, `moves the circuit from ${from} to ${to}`);
-      }),
-    );
-    timeline.event(name, `serves at ${gateway.url} in process ${gateway.pid}`);
-    return gateway;
+  const parts = { timeline, upstream, stomaPath: bundle.gatewayPath, signal };
+  await playOutage({ ...parts, database });
+  if (database === undefined) {
+    timeline.heading("One bad gateway of five");
+    timeline.event("demo", "skips this act: it needs a shared database");
+  } else {
+    await playBrokenNetwork({ ...parts, database });
+  }
+}
+
+/** The first act. */
+async function playOutage(parts: Parts): Promise<void> {
+  const { timeline, upstream, stomaPath, signal, database } = parts;
+  const settings = GATEWAYS.map((name): GatewaySettings => ({
+    name,
+    stomaPath,
+    upstreamUrl: upstream.url,
+    circuit: CIRCUIT,
+    breaker: BREAKER,
+    database: database && { url: database.url, table: database.table },
   }));
-  const gateways = starting.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
+  await using gateways = await startGateways(settings, timeline, signal);
   await play({
     timeline,
     upstream,
-    gateways,
+    gateways: gateways.all,
     breaker: BREAKER,
     peek: database && (() => database.peek(CIRCUIT)),
   });
@@ -84,7 +92,8 @@ function conclude(timeline: Timeline, shared: boolean): number {
   if (timeline.refuted.length === 0) {
     console.log(
       `Shown in ${timeline.elapsed}: what one gateway learned, all ${GATEWAYS.length} knew, and one ` +
-        `probe was enough for all. ${timeline.claims} of ${timeline.claims} claims were true.`,
+        `probe was enough for all. With a quorum, one bad gateway harms no other. ` +
+        `${timeline.claims} of ${timeline.claims} claims were true.`,
     );
     return 0;
   }

@@ -20,14 +20,21 @@ async function output(command: Deno.Command) {
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
 }
 
-/** Starts the demo and sends it a signal once its three gateways serve. Returns its exit code. */
-async function interrupt(command: Deno.Command, signal: Deno.Signal): Promise<number> {
+/**
+ * Starts the demo and sends it a signal once this number of gateways have begun to serve: the first act
+ * has three. Returns its exit code.
+ */
+async function interrupt(
+  command: Deno.Command,
+  signal: Deno.Signal,
+  gateways: number = 3,
+): Promise<number> {
   const child = command.spawn();
   // The gateways share the demo's standard error, so it ends when the last of them has ended.
   const allEnded = child.stderr.pipeTo(new WritableStream());
   let serving = 0;
   for await (const line of lines(child.stdout)) {
-    if (/gateway-\d +serves/.test(line) && ++serving === 3) child.kill(signal);
+    if (/gateway-\d +serves/.test(line) && ++serving === gateways) child.kill(signal);
   }
   await allEnded;
   return (await child.status).code;
@@ -43,8 +50,11 @@ Deno.test("demo shows the shared circuit and leaves nothing in the database", as
   await using database = await createDatabase();
   const { code, stdout, stderr } = await output(demo([], { DATABASE_URL: database.url }));
   assertEquals(code, 0, stdout + stderr);
-  assertMatch(stdout, /\nShown in .* 10 of 10 claims were true\.\n$/);
+  assertMatch(stdout, /\nShown in .* 19 of 19 claims were true\.\n$/);
   assert(!stdout.includes("FALSE"), stdout);
+  // The bad gateway stops all five, and with a quorum itself alone.
+  assertMatch(stdout, /true +the 4 others refuse all 40 requests/);
+  assertMatch(stdout, /true +the 4 others refuse none of 40 requests/);
   // One of the three sends the probe, which alone closes the circuit.
   const [, prober] = /(gateway-\d) +sends a probe/.exec(stdout) ?? [];
   assertEquals(stdout.match(/gateway-\d +moves the circuit from half-open to closed/g), [
@@ -59,6 +69,7 @@ Deno.test("demo fails where gateways share nothing", async () => {
   assertEquals(code, 1, stdout + stderr);
   assertMatch(stdout, /FALSE +every gateway refuses with 503/);
   assertMatch(stdout, /FALSE +the upstream is spared/);
+  assertMatch(stdout, /skips this act: it needs a shared database/);
   assertMatch(stdout, /\nNOT shown: [345] of 8 claims were false:\n/);
 });
 
@@ -79,12 +90,14 @@ Deno.test("demo refuses arguments it does not know", async () => {
   assertMatch(stderr, /Cannot run the demo: .* received --store=redis/);
 });
 
-Deno.test("demo ends its gateways and cleans up when interrupted", async () => {
-  await using database = await createDatabase();
-  const code = await interrupt(demo([], { DATABASE_URL: database.url }), "SIGINT");
-  assertEquals(code, 130);
-  assertEquals(await schemasOf(database.url), []);
-});
+for (const [act, gateways] of [["first", 3], ["second", 8]] as const) {
+  Deno.test(`demo ends its gateways and cleans up when interrupted in the ${act} act`, async () => {
+    await using database = await createDatabase();
+    const code = await interrupt(demo([], { DATABASE_URL: database.url }), "SIGINT", gateways);
+    assertEquals(code, 130);
+    assertEquals(await schemasOf(database.url), []);
+  });
+}
 
 Deno.test("demo leaves no gateway running when killed, and the next demo cleans up", async () => {
   await using database = await createDatabase();

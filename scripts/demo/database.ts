@@ -1,5 +1,10 @@
 import postgres from "postgres";
-import { type CircuitBreakerSnapshot, migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
+import {
+  type CircuitBreakerSnapshot,
+  type CircuitListing,
+  migrate,
+  PostgresCircuitBreakerStore,
+} from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { startPostgres } from "../../tests/support/postgres_server.ts";
 
@@ -11,6 +16,8 @@ export interface DemoDatabase extends AsyncDisposable {
   description: string;
   /** Reads a circuit as it stands in the database, past all gateways. */
   peek(circuit: string): Promise<CircuitBreakerSnapshot>;
+  /** Finds a circuit in the list that operators see. */
+  find(circuit: string): Promise<CircuitListing | undefined>;
 }
 
 const PREFIX = "circuit_breaker_demo_";
@@ -46,6 +53,7 @@ export async function openDatabase(): Promise<DemoDatabase> {
     table,
     description: `PostgreSQL ${server?.version}, ${given ? "from DATABASE_URL" : "just started"}`,
     peek: (circuit) => store.peek(circuit),
+    find: async (circuit) => (await store.list()).find(({ key }) => key === circuit),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

@@ -12,7 +12,12 @@ import { PostgresCircuitBreakerStore } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { loadStoma } from "../../tests/support/stoma.ts";
 import { lines } from "./lines.ts";
-import { GATEWAY_HEADER, type GatewayMessage, type GatewaySettings } from "./messages.ts";
+import {
+  type BreakerSettings,
+  GATEWAY_HEADER,
+  type GatewayMessage,
+  type GatewaySettings,
+} from "./messages.ts";
 
 function send(message: GatewayMessage): void {
   console.log(JSON.stringify(message));
@@ -24,7 +29,8 @@ function openStore(settings: GatewaySettings) {
   const sql = postgres(settings.database.url, { max: 4, onnotice: () => {} });
   const client = fromPostgresJs(sql);
   const { table } = settings.database;
-  const store = new PostgresCircuitBreakerStore(client, table, settings.breaker);
+  const options = { ...settings.breaker, instanceId: settings.name };
+  const store = new PostgresCircuitBreakerStore(client, table, options);
   return {
     store,
     async [Symbol.asyncDispose]() {
@@ -32,6 +38,11 @@ function openStore(settings: GatewaySettings) {
       await sql.end({ timeout: 1 });
     },
   };
+}
+
+/** How many failures make the policy open a circuit. With a quorum the store alone opens circuits. */
+function policyThreshold({ failureThreshold, quorum }: BreakerSettings): number {
+  return quorum === undefined ? failureThreshold : Infinity;
 }
 
 async function serve(settings: GatewaySettings, over: () => Promise<void>): Promise<void> {
@@ -45,6 +56,7 @@ async function serve(settings: GatewaySettings, over: () => Promise<void>): Prom
       pipeline: {
         policies: [circuitBreaker({
           ...settings.breaker,
+          failureThreshold: policyThreshold(settings.breaker),
           key: () => settings.circuit,
           store: opened?.store,
           onStateChange: (_key, from, to) => send({ type: "change", from, to }),

@@ -6,6 +6,8 @@ export interface BreakerSettings {
   resetTimeoutMs: number;
   halfOpenMax: number;
   probeTimeoutMs: number;
+  /** With it the store alone opens circuits, and the policy counts no failures. */
+  quorum?: number;
 }
 
 /** The header with the name of the gateway that a request came through. */

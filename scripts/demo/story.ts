@@ -1,9 +1,17 @@
 import type { CircuitBreakerSnapshot } from "../../mod.ts";
 import { Crowd } from "./crowd.ts";
-import type { Answer, GatewayProcess } from "./gateway_process.ts";
 import type { BreakerSettings } from "./messages.ts";
-import type { Timeline } from "./timeline.ts";
-import type { Upstream } from "./upstream.ts";
+import {
+  isRefused,
+  isServed,
+  report,
+  retryAfters,
+  send,
+  sendToAll,
+  statuses,
+  summary,
+  type Traffic,
+} from "./waves.ts";
 
 const HEALTHY_REQUESTS = 4;
 const SPARED_REQUESTS = 10;
@@ -11,19 +19,10 @@ const ROUND_EVERY_MS = 50;
 const RECOVERS_WITHIN_MS = 5_000;
 
 /** Everything the story plays with. */
-export interface Stage {
-  timeline: Timeline;
-  upstream: Upstream;
-  gateways: readonly GatewayProcess[];
+export interface Stage extends Traffic {
   breaker: BreakerSettings;
   /** Reads the circuit from the database; absent when the gateways share nothing. */
   peek?: () => Promise<CircuitBreakerSnapshot>;
-}
-
-/** One gateway's answers to a wave of requests. */
-interface Wave {
-  gateway: GatewayProcess;
-  answers: Answer[];
 }
 
 /** Plays an outage from beginning to end and checks every step of it. */
@@ -159,48 +158,4 @@ async function untilProbed(stage: Stage, crowd: Crowd): Promise<void> {
     `Cannot show the recovery: no gateway let a request through within ` +
       `${RECOVERS_WITHIN_MS} ms after the reset timeout, received ${summary(crowd.answers)}`,
   );
-}
-
-/** Sends as many requests to every gateway: through one after the other, through all at once. */
-async function sendToAll(stage: Stage, requests: number): Promise<Wave[]> {
-  const waves = await Promise.all(
-    stage.gateways.map((gateway) => send(gateway, requests)),
-  );
-  report(stage, waves);
-  return waves;
-}
-
-async function send(gateway: GatewayProcess, requests: number): Promise<Wave> {
-  const answers: Answer[] = [];
-  while (answers.length < requests) answers.push(await gateway.request());
-  return { gateway, answers };
-}
-
-function report({ timeline, upstream }: Stage, waves: readonly Wave[]): void {
-  for (const { gateway, answers } of waves) timeline.event(gateway.name, summary(answers));
-  timeline.event("upstream", `has received ${upstream.received} requests`);
-}
-
-function isServed({ status, state }: Answer): boolean {
-  return status === 200 && state === "closed";
-}
-
-/** Whether a request was refused, with a Retry-After of at most `longest` seconds. */
-function isRefused({ status, retryAfter = NaN }: Answer, longest: number): boolean {
-  return status === 503 && retryAfter >= 1 && retryAfter <= longest;
-}
-
-function retryAfters(answers: readonly Answer[]): string {
-  return [...new Set(answers.map(({ retryAfter }) => retryAfter ?? "none"))].join(", ");
-}
-
-function statuses(waves: readonly Wave[]): string {
-  return waves.map(({ gateway, answers }) => `${gateway.name} ${summary(answers)}`).join(", ");
-}
-
-/** Counts answers by status: "500 x5, 503 x5". */
-function summary(answers: readonly Answer[]): string {
-  const counts = new Map<number, number>();
-  for (const { status } of answers) counts.set(status, (counts.get(status) ?? 0) + 1);
-  return [...counts].map(([status, count]) => `${status} x${count}`).join(", ");
 }

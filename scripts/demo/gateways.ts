@@ -1,0 +1,32 @@
+import { GatewayProcess } from "./gateway_process.ts";
+import type { GatewaySettings } from "./messages.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** Gateways, each in a process of its own. Disposal ends them. */
+export interface Gateways extends AsyncDisposable {
+  readonly all: readonly GatewayProcess[];
+}
+
+/** Starts gateways and waits until all of them serve. The signal ends their requests. */
+export async function startGateways(
+  settings: readonly GatewaySettings[],
+  timeline: Timeline,
+  signal: AbortSignal,
+): Promise<Gateways> {
+  await using cleanup = new AsyncDisposableStack();
+  const starting = await Promise.allSettled(settings.map(async (each) => {
+    const gateway = cleanup.use(
+      await GatewayProcess.start(each, signal, (from, to) => {
+        timeline.event(each.name, `moves the circuit from ${from} to ${to}`);
+      }),
+    );
+    timeline.event(each.name, `serves at ${gateway.url} in process ${gateway.pid}`);
+    return gateway;
+  }));
+  const all = starting.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+  const kept = cleanup.move();
+  return { all, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
