@@ -11,7 +11,7 @@ import { startPostgres } from "../tests/support/postgres_server.ts";
 import { countCases, type Counts, summaryOf } from "./junit.ts";
 import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
 
-const EVERYTHING = ["tests", "mod.ts", "src", "README.md"];
+const EVERYTHING = ["tests", "mod.ts", "src", "README.md", "docs"];
 
 /** Tests of real faults: they take minutes and need the machine for themselves. */
 const FAULTS: readonly string[] = ["tests/faults", "tests/histories/live"];

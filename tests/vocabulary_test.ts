@@ -7,6 +7,7 @@ const SCANNED: readonly string[] = [
   "src/",
   "mod.ts",
   "README.md",
+  "docs/rules.md",
   "CONTRIBUTING.md",
   "CHANGELOG.md",
   "scripts/",

@@ -6,14 +6,18 @@ import postgres from "postgres";
 const client = fromPostgresJs(postgres(Deno.env.get("DATABASE_URL")!, { fetch_types: false }));
 await migrate(client); // creates or upgrades the table; safe at every start of every instance
 
-const store = new PostgresCircuitBreakerStore(client, { onError: (error) => console.error(error) });
+const store = new PostgresCircuitBreakerStore(client, {
+  failureRateThreshold: 0.5, // half of at least 20 calls a minute, over all instances
+  resetTimeoutMs: 30_000,
+  onError: (error) => console.error(error),
+});
 await store.check(); // fails here where the store cannot work, before traffic comes
 
 const gateway = createGateway({
   routes: [{
     path: "/payments/*",
     pipeline: {
-      policies: [circuitBreaker({ failureThreshold: 5, resetTimeoutMs: 30_000, store })],
+      policies: [circuitBreaker({ failureThreshold: Infinity, resetTimeoutMs: 30_000, store })],
       upstream: { type: "url", target: Deno.env.get("PAYMENTS_URL")! },
     },
   }],
