@@ -97,6 +97,17 @@ for (const halfOpenMax of [1, 3]) {
   });
 }
 
+Deno.test(`${ROUNDS} stampedes of 5 gateway processes that ask for permits`, async () => {
+  const breaker = { halfOpenMax: 3, trip: "store", usesPermits: true } as const;
+  await using fleet = await startFleet(NO_SKEW, breaker);
+  const [first] = fleet.gateways;
+  await fleet.trip(first!);
+  for (let round = 0; round < ROUNDS; round++) {
+    await playRound(fleet, round);
+    if ((await fleet.row()).state === "closed") await fleet.trip(first!);
+  }
+});
+
 Deno.test("20 stampedes of 5 gateway processes that answer from memory", async () => {
   await using fleet = await startFleet(NO_SKEW, { halfOpenMax: 3, maxStalenessMs: 40 });
   for (let round = 0; round < 20; round++) {

@@ -1,7 +1,7 @@
 /**
- * The real Stoma gateway with its unmodified policy, in a process of its own. Its first line of input
- * is its settings, each further one a wave of requests to send. It ends with its input, so that it
- * never outlives its test.
+ * The real Stoma gateway with its unmodified policy, or one that asks the store for permits, in a process of
+ * its own. Its first line of input is its settings, each further one a wave of requests to send. It ends
+ * with its input, so that it never outlives its test.
  */
 
 import { PostgresCircuitBreakerStore } from "../../mod.ts";
@@ -32,6 +32,23 @@ async function request({ app }: StomaGateway): Promise<Answer> {
   };
 }
 
+/** A request that a permit guards. */
+async function requestByPermit(
+  store: PostgresCircuitBreakerStore,
+  { circuit, name, upstreamUrl }: GatewaySettings,
+): Promise<Answer> {
+  const permit = await store.acquire(circuit);
+  if (!permit.allowed) {
+    const retryAfter = `${Math.ceil(permit.retryAfterMs / 1000)}`;
+    return { status: 503, retryAfter, state: "open" };
+  }
+  const response = await fetch(upstreamUrl, { headers: { [GATEWAY_HEADER]: name } });
+  await response.body?.cancel();
+  const { status } = response;
+  await permit.report(status < 500 ? "success" : "failure");
+  return { status, retryAfter: null, state: permit.state };
+}
+
 async function serve(settings: GatewaySettings, waves: AsyncIterable<string>): Promise<void> {
   const { circuitBreaker, createGateway } = await loadStoma(settings.stomaPath);
   await using driver = await openPostgresJs(settings.databaseUrl, { max: 4 });
@@ -57,7 +74,10 @@ async function serve(settings: GatewaySettings, waves: AsyncIterable<string>): P
   for await (const line of waves) {
     const { requests }: Wave = JSON.parse(line);
     for (let sent = 0; sent < requests; sent++) {
-      request(gateway).then((answer) => send({ type: "answer", answer }));
+      const answered = settings.breaker.usesPermits
+        ? requestByPermit(store, settings)
+        : request(gateway);
+      answered.then((answer) => send({ type: "answer", answer }));
     }
   }
 }

@@ -8,6 +8,9 @@ export interface Breaker {
   probeTimeoutMs: number;
   maxStalenessMs?: number;
   quorum?: number;
+  trip?: "store";
+  /** Whether requests are guarded by permits of the store, and not by the policy. */
+  usesPermits?: boolean;
 }
 
 /** What a gateway process needs to know: the first line it reads. */
