@@ -24,18 +24,18 @@ async function run(report: Report): Promise<void> {
   const specification = await specify(manifest);
   await assertBuilt(specification);
   await using resources = new AsyncDisposableStack();
-  const [database, files, programs] = await Promise.all([
+  const [database, files, programs, other] = await Promise.all([
     provideServer(resources),
     ProgramQueue.open(),
     ProgramQueue.open(),
+    ProgramQueue.open(),
   ]);
-  resources.use(files);
-  resources.use(programs);
+  for (const queue of [files, programs, other]) resources.use(queue);
 
   const tarball = await pack(files, PACKAGE);
   const { found, missing } = await findRuntimes(programs);
   for (const { name, reason } of missing) report.ignore(name, reason);
-  const ground = { queue: programs, manifest, tarball, database, report };
+  const ground = { queue: programs, other, manifest, tarball, database, report };
   const queues = await Promise.allSettled([
     (async () => {
       await report.group("Tarball", () => checkTarball(files, tarball, specification));

@@ -23,6 +23,8 @@ const PROGRAMS = ["conformance", "entries", "gateway", "quick_start"];
 /** What all runs in projects share. */
 export interface Ground {
   readonly queue: ProgramQueue;
+  /** Runs programs beside those of the queue. */
+  readonly other: ProgramQueue;
   readonly manifest: Manifest;
   readonly tarball: string;
   /** The administrator's connection string. */
@@ -72,25 +74,32 @@ export async function checkOnDatabase(
   await report.group("Quick starts", () => checkQuickStartTypes(queue, project));
 
   const required = await transplantRequiring(manifest, project);
+  const checks: ((queue: ProgramQueue) => Promise<void>)[] = [];
+  const check = (
+    runtime: Runtime,
+    title: string,
+    argsFor: (databaseUrl: string) => readonly string[],
+  ) =>
+    checks.push((queue) =>
+      report.group(`${runtime.name}, ${title}`, async () => {
+        await using database = await createDatabase(ground.database);
+        return await runProgram(queue, runtime, project, argsFor(database.url));
+      })
+    );
   for (const runtime of runtimes) {
     for (const driver of runtime.drivers) {
       for (const program of ["conformance", "gateway"]) {
-        await report.group(`${runtime.name}, ${driver}, ${program}`, async () => {
-          await using database = await createDatabase(ground.database);
-          const args = [toScript(programPath(program)), driver, database.url, stoma.gatewayPath];
-          return await runProgram(queue, runtime, project, args);
-        });
+        const script = toScript(programPath(program));
+        check(runtime, `${driver}, ${program}`, (url) => [script, driver, url, stoma.gatewayPath]);
       }
     }
-    await report.group(`${runtime.name}, conformance of what is required`, async () => {
-      await using database = await createDatabase(ground.database);
-      const args = [
-        `${required}/${toScript(programPath("conformance"))}`,
-        "postgres",
-        database.url,
-      ];
-      return await runProgram(queue, runtime, project, args);
-    });
+    const script = `${required}/${toScript(programPath("conformance"))}`;
+    check(runtime, "conformance of what is required", (url) => [script, "postgres", url]);
+  }
+  await Promise.all([queue, ground.other].map(async (each) => {
+    for (let next = checks.shift(); next !== undefined; next = checks.shift()) await next(each);
+  }));
+  for (const runtime of runtimes) {
     await report.group(
       `${runtime.name}, quick start`,
       () => checkQuickStart(ground, runtime, project),
