@@ -7,7 +7,7 @@ const REFRESH_AFTER = 0.95;
 const ROOM = 3;
 
 /** Refreshes by announcement are at least this far apart: in round trips, and in milliseconds. */
-const ANNOUNCED_ROUND_TRIPS = 10;
+const ANNOUNCED_ROUND_TRIPS = 3;
 const ANNOUNCED_MS = 20;
 
 /** What a schedule needs. */
