@@ -10,6 +10,7 @@ import type { Flush, FlushResult, Instance } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
+import { countNow } from "./count_now.ts";
 import type { CacheEntries } from "./entries.ts";
 import type { Origin, Timers } from "./origin.ts";
 
@@ -106,21 +107,10 @@ export class LastCount {
     const entries = this.#entries.all().filter(({ successes }) => successes.waiting > 0);
     let failure: unknown;
     for (let from = 0; from < entries.length; from += PIECE) {
-      failure = await this.#count(call, entries.slice(from, from + PIECE)) ?? failure;
+      const piece = entries.slice(from, from + PIECE);
+      failure = (await countNow(this.#origin, this.#entries, call, piece))?.error ?? failure;
     }
     return failure;
-  }
-
-  async #count(call: Call, entries: readonly CachedCircuit[]): Promise<unknown> {
-    const order = this.#entries.nextOrder();
-    const deferred = entries.map((entry) => ({ key: entry.key, ...entry.successes.take(order) }));
-    try {
-      await this.#origin.countDeferred(call, deferred);
-    } catch (error) {
-      return error;
-    }
-    const answered = this.#entries.nextOrder();
-    entries.forEach(({ successes }, i) => successes.wasCounted(deferred[i]!, answered));
   }
 }
 

@@ -1,7 +1,7 @@
-import type { Waiting } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { Deadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
+import { countNow } from "./count_now.ts";
 import type { CacheEntries } from "./entries.ts";
 import type { Origin, Timers } from "./origin.ts";
 
@@ -106,17 +106,8 @@ export class Suspects {
   }
 
   async #send(call: Call, entries: readonly CachedCircuit[]): Promise<void> {
-    const order = this.#entries.nextOrder();
-    const deferred = entries.map((entry) => ({ key: entry.key, ...entry.successes.take(order) }));
-    const end = (result: (entry: CachedCircuit, taken: Waiting) => void) =>
-      entries.forEach((entry, i) => result(entry, deferred[i]!));
-    try {
-      await this.#origin.countDeferred(call, deferred);
-    } catch {
-      // The statement was reported. It may have counted them.
-      return end(({ successes }, taken) => successes.drop(taken));
-    }
-    const answered = this.#entries.nextOrder();
-    end(({ successes }, taken) => successes.wasCounted(taken, answered));
+    const failed = await countNow(this.#origin, this.#entries, call, entries);
+    // The statement was reported. It may have counted them.
+    failed?.deferred.forEach((taken, i) => entries[i]!.successes.drop(taken));
   }
 }
