@@ -200,6 +200,22 @@ export const KINDS: Readonly<Record<Part, "r" | "S" | "v">> = {
   timeline: "v",
 };
 
+/** What a name can stand for in the server's catalogue, in words for messages. */
+export const KIND_NAMES: Readonly<Record<string, string>> = {
+  c: "a composite type",
+  f: "a foreign table",
+  i: "an index",
+  I: "a partitioned index",
+  m: "a materialized view",
+  p: "a partitioned table",
+  r: "a table",
+  S: "a sequence",
+  v: "a view",
+};
+
+/** The words for anything else. */
+export const OTHER_KIND = "no ordinary table";
+
 /** All parts, the circuits first. */
 export const PARTS: readonly Part[] = Object.keys(KINDS) as Part[];
 

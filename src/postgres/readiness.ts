@@ -3,8 +3,10 @@
 import { CircuitBreakerStoreError, SchemaError, StoreUnavailableError } from "../errors.ts";
 import type { PostgresClient } from "../types.ts";
 import {
+  KIND_NAMES,
   KINDS,
   ORIGINAL_COLUMNS,
+  OTHER_KIND,
   PARTS,
   SCHEMA_VERSION,
   type Table,
@@ -89,23 +91,10 @@ function assertWritable(readiness: Readiness): void {
   );
 }
 
-/** What a name can stand for beside an ordinary table. */
-const KIND_NAMES: Record<string, string> = {
-  c: "a composite type",
-  f: "a foreign table",
-  i: "an index",
-  I: "a partitioned index",
-  m: "a materialized view",
-  p: "a partitioned table",
-  r: "a table",
-  S: "a sequence",
-  v: "a view",
-};
-
 function assertSchema(circuits: FoundPart, parts: readonly FoundPart[]): void {
   const shown = shownRelation(circuits);
   if (circuits.kind !== KINDS.circuits) {
-    const kind = KIND_NAMES[circuits.kind] ?? "no ordinary table";
+    const kind = KIND_NAMES[circuits.kind] ?? OTHER_KIND;
     throw new SchemaError(
       `Cannot check: ${shown} is ${kind} and not a circuit breaker table, use another name`,
     );
@@ -148,7 +137,7 @@ function assertPart(found: FoundPart, circuits: FoundPart): void {
   const shown = shownRelation(found);
   if (found.kind !== KINDS[found.part]) {
     throw new SchemaError(
-      `Cannot check: ${shown} is ${KIND_NAMES[found.kind] ?? "no ordinary table"} and not ` +
+      `Cannot check: ${shown} is ${KIND_NAMES[found.kind] ?? OTHER_KIND} and not ` +
         `${KIND_NAMES[KINDS[found.part]]}, drop or rename it and run migrate(client, table)`,
     );
   }

@@ -5,8 +5,10 @@
 
 import {
   ADDED_COLUMNS,
+  KIND_NAMES,
   KINDS,
   ORIGINAL_COLUMNS,
+  OTHER_KIND,
   type Part,
   PARTS,
   SCHEMA_VERSION,
@@ -46,18 +48,6 @@ export const REFUSALS: readonly string[] = [
   NOT_REPAIRED,
 ];
 
-const KIND_NAMES: Record<string, string> = {
-  r: "a table",
-  c: "a composite type",
-  f: "a foreign table",
-  i: "an index",
-  I: "a partitioned index",
-  m: "a materialized view",
-  p: "a partitioned table",
-  S: "a sequence",
-  v: "a view",
-};
-
 /** An SQL expression for a name in a message. */
 export function shownSql(name: string): string {
   return `case when ${name} ~ '^[A-Za-z0-9_$-]{1,63}$' then '"' || ${name} || '"' ` +
@@ -68,7 +58,7 @@ function kindSql(kind: string): string {
   const cases = Object.entries(KIND_NAMES).map(([letter, name]) =>
     `when '${letter}' then '${name}'`
   );
-  return `case ${kind}::text ${cases.join(" ")} else 'no ordinary table' end`;
+  return `case ${kind}::text ${cases.join(" ")} else '${OTHER_KIND}' end`;
 }
 
 /** The conditions of our partial indexes, as the server prints them where they call nothing of others. */
