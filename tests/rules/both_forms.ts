@@ -35,13 +35,14 @@ export interface Forms {
 }
 
 /**
- * Compares two functions, which are given by their names, under generated rules. Resolves to how many
- * circuits it compared them over.
+ * Compares two functions, which are given by their names, under generated rules, over `least` circuits
+ * at least. Resolves to how many circuits it compared them over.
  */
 export type Compare<Result> = <Rules extends CircuitRules>(
   pair: Record<string, unknown>,
   rules: fc.Arbitrary<Rules>,
   formsOf: (rules: Rules) => Forms,
+  least?: number,
 ) => Promise<Result>;
 
 /** What compares. Disposal drops the database. */
@@ -91,7 +92,7 @@ order by place`,
   }
 
   return {
-    async compare(pair, rules, formsOf) {
+    async compare(pair, rules, formsOf, least = LEAST_CIRCUITS) {
       let compared = 0;
       const property = fc.asyncProperty(
         casesUnder(rules, CIRCUITS_PER_STATEMENT),
@@ -111,7 +112,7 @@ order by place`,
       );
       const options = { numRuns: 20, ...SEED !== undefined && { seed: Number(SEED) } };
       do await fc.assert(property, options); while (
-        SEED === undefined && compared < LEAST_CIRCUITS
+        SEED === undefined && compared < least
       );
       return compared;
     },
