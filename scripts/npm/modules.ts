@@ -48,15 +48,20 @@ export function isRelative(specifier: string): boolean {
  * Everything that modules need, themselves included: paths below the root, sorted.
  *
  * @param entries Paths below the root, `./` in front or not.
+ * @param fileOf Where an imported URL is found; there, by default.
  */
-export async function closureOf(root: URL, entries: Iterable<string>): Promise<string[]> {
+export async function closureOf(
+  root: URL,
+  entries: Iterable<string>,
+  fileOf: (url: string) => string = (url) => url,
+): Promise<string[]> {
   const found = new Set<string>();
   const waiting = [...entries].map((entry) => new URL(entry, root).href);
   for (let url = waiting.pop(); url !== undefined; url = waiting.pop()) {
     if (found.has(url)) continue;
     found.add(url);
     for (const { specifier } of importsOf(await Deno.readTextFile(new URL(url)))) {
-      if (isRelative(specifier)) waiting.push(new URL(specifier, url).href);
+      if (isRelative(specifier)) waiting.push(fileOf(new URL(specifier, url).href));
     }
   }
   return [...found].map((url) => url.slice(root.href.length)).toSorted();

@@ -14,6 +14,8 @@ export interface Specification {
   readonly packageJson: PackageJson;
   /** Every file, as a path below the package's folder, sorted. */
   readonly files: readonly string[];
+  /** The declarations of the entry points, as paths below the package's folder. */
+  readonly entryDeclarations: readonly string[];
   /** The modules that it is compiled from, as paths below the root. */
   readonly modules: readonly string[];
 }
@@ -48,7 +50,15 @@ export async function specify(manifest: Manifest): Promise<Specification> {
     files.push(`${folder}/package.json`);
     for (const path of modules) files.push(...compiled(folder, path));
   }
-  return { packageJson: packageJson(manifest), files: files.toSorted(), modules };
+  const entryDeclarations = Object.keys(MODULE_KINDS).flatMap((folder) =>
+    Object.values(manifest.exports).map((path) => compiled(folder, path)[1])
+  );
+  return {
+    packageJson: packageJson(manifest),
+    files: files.toSorted(),
+    entryDeclarations,
+    modules,
+  };
 }
 
 function packageJson(manifest: Manifest): PackageJson {
