@@ -65,7 +65,8 @@ export interface Outcome {
 
 /** Lets a fleet call for some bounds. The client has one connection, and its table is migrated. */
 export async function simulate(client: PostgresClient, scene: Scene): Promise<Outcome> {
-  await client.query("truncate stoma_circuit_breakers, stoma_circuit_breakers_changes");
+  await client.query("delete from stoma_circuit_breakers");
+  await client.query("delete from stoma_circuit_breakers_changes");
   await client.query("delete from stoma_circuit_breakers_instances");
   const random = randomOf(scene.seed);
   const events = new EventQueue(EPOCH);

@@ -1,27 +1,32 @@
 import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../../mod.ts";
+import { countQueries, EmptiedTables, type PrepareTable } from "./emptied_tables.ts";
 import type { ConformanceBackend, SharedCircuits } from "./session.ts";
 
-/** Makes the table that a session uses; `migrate` by default. */
-export type PrepareTable = (table: string) => Promise<void>;
-
-/** A backend over any client: every session gets a table of its own. */
+/**
+ * A backend over any client: no two sessions use a table at once.
+ *
+ * @param prepare Makes a table; `migrate` by default.
+ * @param owner A client whose role owns the tables, where the client's own does not.
+ */
 export function sqlBackend(
   name: string,
   client: PostgresClient,
   prepare: PrepareTable = (table) => migrate(client, table),
+  owner: PostgresClient = client,
 ): ConformanceBackend {
-  let sessions = 0;
+  const tables = new EmptiedTables(owner, prepare);
   return {
     name,
     isShared: true,
     async open(options) {
-      const table = `circuits_${++sessions}`;
+      const counted = countQueries(client);
+      const table = tables.next;
       // Wrong options are refused before anything is made.
-      const stores = [new PostgresCircuitBreakerStore(client, table, options)];
-      await prepare(table);
+      const stores = [new PostgresCircuitBreakerStore(counted.client, table, options)];
+      await tables.take();
       const shared: SharedCircuits = {
         another(own) {
-          const store = new PostgresCircuitBreakerStore(client, table, own);
+          const store = new PostgresCircuitBreakerStore(counted.client, table, own);
           stores.push(store);
           return store;
         },
@@ -45,6 +50,8 @@ export function sqlBackend(
         shared,
         async [Symbol.asyncDispose]() {
           for (const store of stores) await store.close();
+          await counted.idle();
+          tables.giveBack(table);
         },
       };
     },

@@ -2,6 +2,7 @@ import { migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { createDatabase } from "../support/database.ts";
 import { conformanceSteps } from "./deno_steps.ts";
+import { countQueries, EmptiedTables } from "./emptied_tables.ts";
 
 /** Longer than each case takes, and shorter than the steps of its clock. */
 const BOUND_MS = 20_000;
@@ -25,20 +26,28 @@ const EXCEPT = [
 Deno.test("conformance with maxStalenessMs, for one instance alone", async (t) => {
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url);
-  let sessions = 0;
+  const tables = new EmptiedTables(driver.client, (table) => migrate(driver.client, table));
   await conformanceSteps(t, {
     name: "maxStalenessMs",
     // Its instances would see changes of each other late.
     isShared: false,
     async open(options) {
-      const table = `circuits_${++sessions}`;
-      const store = new PostgresCircuitBreakerStore(driver.client, table, {
+      const counted = countQueries(driver.client);
+      const table = tables.next;
+      const store = new PostgresCircuitBreakerStore(counted.client, table, {
         // A window slides on between two reads.
         maxStalenessMs: options?.failureWindowMs === undefined ? BOUND_MS : 0.5,
         ...options,
       });
-      await migrate(driver.client, table);
-      return { store, [Symbol.asyncDispose]: () => store.close() };
+      await tables.take();
+      return {
+        store,
+        async [Symbol.asyncDispose]() {
+          await store.close();
+          await counted.idle();
+          tables.giveBack(table);
+        },
+      };
     },
   }, EXCEPT);
 });

@@ -26,6 +26,8 @@ const instances = await Promise.all(["_1", "_2", "_3"].map((suffix) =>
   })
 ));
 for await (const _ of process.stdin);
+// The last connections were terminated as well: all go on after that.
+await Promise.all(instances.map((instance) => instance.acknowledge(1)));
 const accounts = await Promise.all(instances.map((instance) => instance.end()));
 await Promise.all(instances.map((instance) => instance[Symbol.asyncDispose]()));
 await sql.end({ timeout: 1 });

@@ -161,7 +161,7 @@ Deno.test("LogReader reads each change once and those of a circuit in order, als
     }
   }
 
-  await fc.assert(fc.asyncProperty(fc.array(event, { maxLength: 60 }), live), {
+  await fc.assert(fc.asyncProperty(fc.array(event, { maxLength: 60, size: "max" }), live), {
     numRuns: 500,
     ...SEED !== undefined && { seed: Number(SEED) },
   });

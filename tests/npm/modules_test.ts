@@ -1,4 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import { pathToFileURL } from "node:url";
 import { addLibraries } from "../../scripts/npm/declarations.ts";
 import { readManifest } from "../../scripts/npm/manifest.ts";
 import { closureOf, importsOf, replaceImports } from "../../scripts/npm/modules.ts";
@@ -80,7 +81,10 @@ Deno.test("transplant() has programs use the package, and refuses what it does n
   const manifest = await readManifest();
   await transplant(manifest, ["tests/npm/conformance.ts"], folder.path);
   const backend = await Deno.readTextFile(`${folder.path}/tests/conformance/sql_backend.mjs`);
-  assertEquals(importsOf(backend).map(({ specifier }) => specifier), [manifest.name]);
+  assertEquals(importsOf(backend).map(({ specifier }) => specifier), [
+    manifest.name,
+    pathToFileURL(`${folder.path}/tests/conformance/emptied_tables.mjs`).href,
+  ]);
   await assertRejects(
     () => transplant(manifest, ["tests/time/clock_offset_test.ts"], folder.path),
     Error,

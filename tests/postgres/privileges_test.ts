@@ -17,7 +17,7 @@ Deno.test("conformance with exactly the privileges that a migration grants", asy
     t,
     sqlBackend("restricted role", driver.client, async (table) => {
       await migrate(admin.client, table, { grantTo: role.name });
-    }),
+    }, admin.client),
   );
 });
 

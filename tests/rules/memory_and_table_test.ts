@@ -17,6 +17,7 @@ import {
   type PermitOutcome,
   PostgresCircuitBreakerStore,
 } from "../../mod.ts";
+import { emptyTableSql } from "../conformance/emptied_tables.ts";
 import type { ConformanceStore } from "../conformance/session.ts";
 import { compareKeys } from "../../src/key.ts";
 import { openPostgresJs } from "../support/clients.ts";
@@ -33,8 +34,7 @@ Deno.test("the same calls answer the same from memory and from the table", async
   const met = { probes: 0, results: 0, permitted: 0, forced: 0, pruned: 0, trips: 0 };
 
   async function live({ options, steps }: History): Promise<void> {
-    await driver.client.query("truncate stoma_circuit_breakers, stoma_circuit_breakers_changes");
-    await driver.client.query("alter sequence stoma_circuit_breakers_versions restart");
+    await driver.client.query(emptyTableSql("stoma_circuit_breakers"));
     const clock = { at: 1_000_000 };
     const all = { ...options, instanceId: "instance", now: () => clock.at };
     await using memory = new InMemoryCircuitBreakerStore(all);

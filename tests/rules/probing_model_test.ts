@@ -9,6 +9,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { InMemoryCircuitBreakerStore, migrate, PostgresCircuitBreakerStore } from "../../mod.ts";
+import { emptyTableSql } from "../conformance/emptied_tables.ts";
 import type { ConformanceStore, StoreOptions } from "../conformance/session.ts";
 import { assertInvariants, type Step, type TableRow } from "./probing_invariants.ts";
 import { BLANK_ROW, type Model, type ModelRules } from "./probing_model.ts";
@@ -38,10 +39,7 @@ Deno.test("circuits on several instances do what the model says", async () => {
   await live({
     instances: 3,
     open: (options) => new PostgresCircuitBreakerStore(driver.client, undefined, options),
-    clear: async () =>
-      void await driver.client.query(
-        "truncate stoma_circuit_breakers, stoma_circuit_breakers_changes",
-      ),
+    clear: async () => void await driver.client.query(emptyTableSql("stoma_circuit_breakers")),
     async rows() {
       const { rows } = await driver.client.query(`select *, xmin::text || ctid::text as written
         from stoma_circuit_breakers`);

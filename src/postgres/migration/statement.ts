@@ -220,6 +220,11 @@ begin
       end if;
       continue;
     end;
+    -- A table that this transaction made is locked by that.
+    if not is_locked then
+      perform set_config('lock_timeout', '${firstLockMs}', true);
+      is_locked := true;
+    end if;
     -- All parts belong to the owner of the circuits.
     if circuits is not null and owner <> (select oid from pg_roles where rolname = current_user) then
       foreach statement in array made loop

@@ -4,7 +4,7 @@
  * constraints do not matter.
  */
 
-import { type Column, type Table, TABLES } from "../catalogue.ts";
+import { type Column, type Index, type Table, TABLES } from "../catalogue.ts";
 import { quoteLiteral } from "../identifier.ts";
 
 const texts = (values: readonly string[]) =>
@@ -13,7 +13,7 @@ const texts = (values: readonly string[]) =>
 const literal = (text: string | undefined) =>
   text === undefined ? "null::text" : quoteLiteral(text);
 
-/** Statements that plan missing tables, and the sequence. */
+/** Statements that plan missing tables with their indexes, and the sequence. */
 export function planMissing(): string {
   const tables = TABLES.map((table) => `
     if ${table.part} is null then
@@ -27,7 +27,10 @@ export function planMissing(): string {
         ...table.check === undefined ? [] : [`check (${table.check})`],
       ].join(",\n  ")
     }\n)${table.storage.length === 0 ? "" : ` with (\n  ${table.storage.join(",\n  ")}\n)`}`)
-  });
+  });${
+    table.indexes.map((index) => `
+      plan := array_append(plan, format(${createIndex(index)}, ${table.part}_name));`).join("")
+  }
       made := array_append(made, ${table.part}_name);
     end if;`);
   return `${tables.join("")}
@@ -140,14 +143,10 @@ function planIndexesOf(table: Table): string {
     ],
     `'alter table %s add primary key (${primaryKey})'`,
   );
-  const indexes = table.indexes.map(({ columns, condition, isUnique }) =>
+  const indexes = table.indexes.map((index) =>
     plan(
-      `not ${hasIndex(part, columns, isUnique, condition)}`,
-      quoteLiteral(
-        `create index on %s (${columns.join(", ")})${
-          condition === undefined ? "" : ` where ${condition}`
-        }`,
-      ),
+      `not ${hasIndex(part, index.columns, index.isUnique, index.condition)}`,
+      createIndex(index),
     )
   );
   const checked = check === undefined ? "" : plan(
@@ -172,6 +171,12 @@ function planIndexesOf(table: Table): string {
   })', ${part}_name));
     end if;`;
   return `${key}${indexes.join("")}${checked}${persistence}${settings}`;
+}
+
+/** The statement that makes an index on a table, as a literal for `format`. */
+function createIndex({ columns, condition }: Index): string {
+  const where = condition === undefined ? "" : ` where ${condition}`;
+  return quoteLiteral(`create index on %s (${columns.join(", ")})${where}`);
 }
 
 function hasIndex(

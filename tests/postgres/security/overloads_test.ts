@@ -20,7 +20,7 @@ Deno.test("a gateway conforms beside functions and operators of a neighbour's", 
   await using driver = await openNodePostgres(arena.gateway.url);
   const client = attacker.ambush(driver.client);
   const prepare = (table: string) => migrate(driver.client, table);
-  await conformanceSteps(t, patient(sqlBackend("ambush", client, prepare)));
+  await conformanceSteps(t, patient(sqlBackend("ambush", client, prepare, driver.client)));
   await prepare("toured");
   await tour(client, "toured", { timeoutMs: PATIENCE_MS });
   assert(attacker.texts.size > 50, "the statements were seen");
