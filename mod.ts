@@ -50,12 +50,11 @@ export type { AcquireOptions, Permit, PermitOutcome } from "./src/permit.ts";
 export { migrate, type MigrateOptions } from "./src/postgres/migrate.ts";
 export { schemaSql, type SchemaSqlOptions } from "./src/postgres/schema.ts";
 export { PostgresCircuitBreakerStore } from "./src/store.ts";
+export type { CircuitForce, CircuitInstance, CircuitListing } from "./src/listing_types.ts";
 export type {
   ActOptions,
   CircuitChange,
   CircuitChangeCause,
-  CircuitForce,
-  CircuitListing,
   ForceOptions,
   HistoryOptions,
   ListOptions,

@@ -1,9 +1,11 @@
 import { Admission } from "./admission/admission.ts";
 import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
+import { Refusals } from "./admission/refusals.ts";
 import { CircuitCache } from "./cache/circuit_cache.ts";
 import { runAloneOf } from "./client_traits.ts";
 import { History } from "./feed/history.ts";
 import { Watches } from "./feed/watch.ts";
+import { Observation } from "./metrics/observation.ts";
 import { KnownVersions } from "./known_versions.ts";
 import type { ResolvedOptions } from "./options/resolve.ts";
 import { BackgroundPruner } from "./outage/background_pruner.ts";
@@ -11,6 +13,7 @@ import { ErrorReports } from "./outage/error_reports.ts";
 import { OutageGuard } from "./outage/guard.ts";
 import { LocalCircuits } from "./outage/local_circuits.ts";
 import { Outage } from "./outage/outage.ts";
+import { Presence } from "./outage/presence.ts";
 import type { OnStatement, StatementEvent, StatementKind } from "./ports.ts";
 import { Announcer } from "./postgres/announcer.ts";
 import { ChangeFeed } from "./postgres/change_feed.ts";
@@ -28,6 +31,7 @@ import { QuorumCircuits } from "./quorum/quorum_circuits.ts";
 import { fleetRulesOf } from "./rules/voting.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
 import { Deadlines } from "./time/deadlines.ts";
+import type { CircuitInstance } from "./listing_types.ts";
 import type { PostgresClient } from "./types.ts";
 
 /** What only operators and their programs call, which see the errors themselves. */
@@ -38,6 +42,9 @@ export interface StoreParts {
   readonly admission: Admission;
   readonly watches: Watches;
   readonly history: History;
+  readonly observation: Observation;
+  /** The instances that have a row, in the caller's clock. */
+  instances(): Promise<CircuitInstance[]>;
   /** Fails unless the store can be used. */
   check(): Promise<void>;
   /** Ends all work in the background, within one deadline. */
@@ -72,10 +79,12 @@ export function assembleStore(
     rules: fleetRules,
     durability: options.durability,
     actor: options.instanceId,
-    onLogged: (rows, circuits) => {
+    onLogged: (changes, circuits) => {
       for (const { key, version } of circuits) known.note(key, version);
       announcer.announce();
-      logTrimmer.onLogged(rows);
+      logTrimmer.onLogged(changes.length);
+      const { observer } = observation;
+      if (observer?.onChange !== undefined) changes.forEach((each) => observer.onChange!(each));
     },
     runAlone: () => runAloneOf(client),
     wasHeldUpSince,
@@ -88,7 +97,11 @@ export function assembleStore(
     : new LocalCircuits(fleetRules, decidingNow);
   const onStatement = (event: StatementEvent) => {
     outage.onStatement(event);
-    if (event.error !== undefined && !REPORTED_BY_CALLERS.includes(event.kind)) {
+    observation.observer?.onStatement?.(event);
+    if (event.error === undefined) {
+      refusals.onAnswered();
+      presence?.onAnswered();
+    } else if (!REPORTED_BY_CALLERS.includes(event.kind)) {
       reports.report(event.error);
     }
   };
@@ -109,7 +122,11 @@ export function assembleStore(
     kind: StatementKind,
     action: string,
     send: (demand: Demand) => Promise<Result>,
-  ) => underway.run(() => runSingle(single, begin(), { kind, action, keys: 0 }, send));
+    keys = 0,
+  ) =>
+    underway.run(() =>
+      runSingle(single, begin(), { kind, action, keys, isBackground: true }, send)
+    );
   const announcer = new Announcer(() =>
     run("announce", "announce changes", (demand) => table.log.announce(demand))
   );
@@ -127,12 +144,28 @@ export function assembleStore(
   const tail = new TailDispatcher(table, single, (rows) => trimmer?.onAdded(rows));
   const guard = new OutageGuard(dispatcher, tail, outage, local);
   const feed = new ChangeFeed(client, name, { timeoutMs, onError: reports.report });
+  const refusals = new Refusals({
+    count: (calls) =>
+      guard.isOut ? Promise.reject(outage.cause) : run(
+        "flush",
+        "count refusals",
+        (demand) => table.countRefused(calls, demand),
+        calls.length,
+      ),
+  });
+  const instance = {
+    id: crypto.randomUUID(),
+    label: options.instanceId,
+    boundMs: Math.ceil(maxStalenessMs),
+  };
+  // A cache shows the instance beside its refreshes.
+  const presence = maxStalenessMs > 0
+    ? undefined
+    : new Presence(() =>
+      run("flush", "register instance", (demand) => table.register(instance, demand))
+    );
   const cache = maxStalenessMs === 0 ? undefined : new CircuitCache(guard, {
-    instance: {
-      id: crypto.randomUUID(),
-      label: options.instanceId,
-      boundMs: Math.ceil(maxStalenessMs),
-    },
+    instance,
     maxStalenessMs,
     countWithinMs: options.countWithinMs,
     hasFailureWindow: rules.failureWindowMs !== undefined,
@@ -165,6 +198,12 @@ export function assembleStore(
     known: () => known.copy(),
   });
   const judged = quorum ?? circuits;
+  const observation = new Observation({
+    isOut: () => guard.isOut,
+    cacheAgeMs: () => cache?.ageMs,
+    pendingSuccesses: () => cache?.pending ?? 0,
+    pendingRefusals: () => refusals.pending,
+  });
   const admission = new Admission({
     ...options.isObserving
       ? { circuits: new ObservedCircuits(judged, rules), rules: unrefusedRules(rules) }
@@ -172,10 +211,21 @@ export function assembleStore(
     clock,
     begin,
     onError: reports.report,
+    onRefused: (circuit) => refusals.note(circuit),
+    observed: observation,
   });
   return {
     admission,
     watches,
+    observation,
+    instances: async () =>
+      (await guard.instances(begin())).map(({ id, label, library, boundMs, seenAt }) => ({
+        id,
+        label,
+        libraryVersion: library,
+        maxStalenessMs: boundMs,
+        lastSeenAt: clock.toCaller(seenAt),
+      })),
     history: new History({ log: guard, begin, clock }),
     check: () => deadlines.race(begin(), "check store", checkReadiness(client, name)),
     async close() {
@@ -183,7 +233,9 @@ export function assembleStore(
       pruner?.end();
       logTrimmer.end();
       watches.end();
-      const ended = Promise.all([quorum?.end(call), admission.close(call)]);
+      presence?.end();
+      const counted = deadlines.race(call, "count refusals", refusals.end()).catch(() => {});
+      const ended = Promise.all([quorum?.end(call), admission.close(call), counted]);
       try {
         await cache?.end(call);
       } finally {
@@ -211,6 +263,6 @@ async function watched(
     error = reason;
     throw reason;
   } finally {
-    onStatement({ kind, keys: 0, rows: 0, ms: performance.now() - beganAt, error });
+    onStatement({ kind, keys: 0, calls: 0, rows: 0, ms: performance.now() - beganAt, error });
   }
 }

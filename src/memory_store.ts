@@ -1,9 +1,9 @@
 import type { InMemoryCircuitBreakerStoreOptions } from "./options/store_options.ts";
 import { resolveOptions } from "./options/resolve.ts";
+import type { CircuitListing } from "./listing_types.ts";
 import type {
   ActOptions,
   CircuitChange,
-  CircuitListing,
   ForceOptions,
   HistoryOptions,
   ListOptions,
@@ -19,13 +19,23 @@ import type {
 import type { AcquireOptions, Permit } from "./permit.ts";
 import { History } from "./feed/history.ts";
 import { Watches } from "./feed/watch.ts";
+import type { OwnChange } from "./ports.ts";
 import { MemoryCircuits } from "./rules/memory_circuits.ts";
 import { MemoryLog } from "./rules/memory_log.ts";
 import { ownRulesOf } from "./rules/voting.ts";
 import { Admission } from "./admission/admission.ts";
+import { makeObservable, Observation, type StoreGauges } from "./metrics/observation.ts";
 import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
 import { type CircuitKey, isList } from "./key.ts";
 import { IMMEDIATE_CALL } from "./time/call.ts";
+
+/** No database can be out, and nothing waits. */
+const MEMORY_GAUGES: StoreGauges = {
+  isOut: () => false,
+  cacheAgeMs: () => undefined,
+  pendingSuccesses: () => 0,
+  pendingRefusals: () => 0,
+};
 
 /** How many changes the log keeps by default. */
 const DEFAULT_ROWS = 1000;
@@ -70,7 +80,10 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const log = new MemoryLog({ historyMs, historyRows }, now);
     // One instance reaches no quorum. It judges alone, as each instance of a fleet does for itself.
     const judged = rules.quorum === undefined ? rules : ownRulesOf(rules);
-    const circuits = new MemoryCircuits(judged, now, "local", undefined, { log, actor });
+    const observation = new Observation(MEMORY_GAUGES);
+    makeObservable(this, observation);
+    const onLogged = (change: OwnChange) => observation.observer?.onChange?.(change);
+    const circuits = new MemoryCircuits(judged, now, "local", undefined, { log, actor, onLogged });
     const clock = { now, toCaller: (time: number) => time };
     const begin = () => IMMEDIATE_CALL;
     const feed = { canListen: true, subscribe: (listener: () => void) => log.subscribe(listener) };
@@ -80,6 +93,8 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
         : { circuits, rules },
       clock,
       begin,
+      onRefused: ({ key }) => circuits.countRefused(key),
+      observed: observation,
     });
     this.#history = new History({ log: circuits, begin, clock });
     this.#watches = new Watches({

@@ -70,6 +70,9 @@ export interface Admin {
 export interface ListedCircuit extends Circuit {
   readonly lastCause?: LogCause;
   readonly lastActor?: string;
+  readonly lastReason?: string;
+  /** How many requests were refused since it was last closed. */
+  readonly refusedCount: number;
 }
 
 /** Which circuits to remove. */
@@ -99,6 +102,8 @@ export interface Tail extends Votes {
   log(call: Call, request: LogRequest): Promise<LogPage>;
   /** Reads circuits that an instance knows, whole: those that exist, in no order. */
   readKnown(call: Call, keys: readonly string[]): Promise<Circuit[]>;
+  /** The instances that have a row. */
+  instances(call: Call): Promise<SeenInstance[]>;
   /** Writes an instance's row, or renews it. */
   register(call: Call, instance: Instance): Promise<void>;
   /** Counts deferred successes, in a statement that waits for no lock. It inserts no circuit. */
@@ -139,6 +144,14 @@ export interface TailPage {
 
 /** Why a circuit changed. Beside what is shown there are causes that are no changes of a state. */
 export type LogCause = CircuitChangeCause | "suspect" | "zeroed";
+
+/** A row of the log that this instance wrote. */
+export interface OwnChange {
+  readonly key: string;
+  readonly from: CircuitState;
+  readonly to: CircuitState;
+  readonly cause: LogCause;
+}
 
 /** One row of the log. Times are of the clock that decides. */
 export interface LoggedChange {
@@ -192,6 +205,22 @@ export interface Instance {
   readonly label: string;
   /** The bound of its cache, in milliseconds; 0 without a cache. */
   readonly boundMs: number;
+}
+
+/** An instance as another one sees it. */
+export interface SeenInstance extends Instance {
+  /** The version of its library. */
+  readonly library: string;
+  /** When it last wrote its row, by the clock that decides. */
+  readonly seenAt: number;
+}
+
+/** Requests for one circuit that an instance has refused, and that the row does not count yet. */
+export interface RefusedCalls {
+  readonly key: string;
+  readonly refused: number;
+  /** When the outage had begun for which it refused them; 0 without one. */
+  readonly openedAt: number;
 }
 
 /** Successes of a closed circuit that were acknowledged before they are counted. */
@@ -250,6 +279,8 @@ export interface StatementEvent {
   readonly kind: StatementKind;
   /** How many circuits it was for. 0 where it is not for certain ones. */
   readonly keys: number;
+  /** How many calls it answered. 0 where no call waited for it. */
+  readonly calls: number;
   /** How many circuits it returned or removed. */
   readonly rows: number;
   /** How long it took, in milliseconds. */
@@ -260,3 +291,25 @@ export interface StatementEvent {
 
 /** Is called after every statement: outage detection, error reports and metrics need it. */
 export type OnStatement = (event: StatementEvent) => void;
+
+/**
+ * What sees how a store is used: metrics. Each method is called after the fact, for every call of a
+ * request, so it must be fast. It must not throw. Keys are in their stored form.
+ */
+export interface StoreObserver {
+  /** A request was admitted. A probe finds its circuit `half-open`, and another request `closed`. */
+  onAdmitted?(key: string, isProbe: boolean): void;
+  /** A request was refused, by a circuit in this state. A closed one refuses while it ramps up. */
+  onRefused?(key: string, state: CircuitState): void;
+  /** A result was stored, or a probe was ended without one. */
+  onResult?(key: string, outcome: PermitOutcome): void;
+  /** This instance wrote a row of the log. */
+  onChange?(change: OwnChange): void;
+  /** A statement has ended, or was given up. */
+  onStatement?(event: StatementEvent): void;
+}
+
+/** Where the observer of a store stands; `undefined` while nothing observes it. */
+export interface Observed {
+  readonly observer: StoreObserver | undefined;
+}

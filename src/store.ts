@@ -1,14 +1,15 @@
 import { assembleStore, type StoreParts } from "./assemble_store.ts";
 import { type CircuitKey, isList } from "./key.ts";
+import { makeObservable } from "./metrics/observation.ts";
 import { resolveOptions, storeArguments } from "./options/resolve.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "./options/store_options.ts";
 import { assertClient } from "./postgres/client_contract.ts";
 import type { AcquireOptions, Permit } from "./permit.ts";
 import { oneTableName } from "./postgres/identifier.ts";
+import type { CircuitInstance, CircuitListing } from "./listing_types.ts";
 import type {
   ActOptions,
   CircuitChange,
-  CircuitListing,
   ForceOptions,
   HistoryOptions,
   ListOptions,
@@ -53,7 +54,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   #closing: Promise<void> | undefined;
 
   /**
-   * Makes a store on the table that the options name. It sends nothing and starts nothing.
+   * Makes a store on the table that the options name. It sends nothing.
    *
    * @param client A `pg.Pool`, a PGlite, or the result of an adapter.
    * @param options See {@linkcode PostgresCircuitBreakerStoreOptions}.
@@ -86,6 +87,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const resolved = resolveOptions(options);
     const name = oneTableName("create store", table, resolved.table);
     this.#parts = assembleStore(client, name, resolved);
+    makeObservable(this, this.#parts.observation);
   }
 
   /**
@@ -156,8 +158,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @param key Any string, or a listed circuit.
    * @param to The state to move to.
    * @returns The snapshot after it, whether or not it moved.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit, or the state is
-   * unknown.
+   * @throws {TypeError} If the key is neither a string nor a listed circuit, or the state is unknown.
    * @throws {CircuitBreakerStoreError} If it did not move, or may not have.
    */
   transition(key: CircuitKey, to: CircuitState): Promise<CircuitBreakerSnapshot> {
@@ -210,8 +211,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param options Which circuits; the first 100 in any state by default.
    * @returns Circuits. Each can be passed to every method that takes a key.
-   * @throws {TypeError} If an option is misspelt or of a wrong type.
-   * @throws {RangeError} If the limit is out of range.
+   * @throws {TypeError | RangeError} If an option is misspelt, of a wrong type, or out of range.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   list(options: ListOptions = {}): Promise<CircuitListing[]> {
@@ -244,12 +244,22 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param options Of which circuit, since when or after which change, and how many: 100 by default.
    * @returns Changes with their causes, actors and reasons.
-   * @throws {TypeError} If an option is misspelt or of a wrong type.
-   * @throws {RangeError} If an option is out of range, or `after` is not the cursor of a change.
+   * @throws {TypeError | RangeError} If an option is wrong, or `after` is not the cursor of a change.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   history(options: HistoryOptions = {}): Promise<CircuitChange[]> {
     return this.#parts.history.read(options);
+  }
+
+  /**
+   * Reads the instances that were seen in the last 15 minutes, in the order of their labels. One shows
+   * itself about every 30 seconds while it is in use, the first time after ten; one with a cache at once.
+   *
+   * @returns Each with its label, its version of the library, its bound, and when it was last seen.
+   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   */
+  instances(): Promise<CircuitInstance[]> {
+    return this.#parts.instances();
   }
 
   /**
@@ -259,8 +269,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @param key Any string, or a listed circuit.
    * @param options The reason, who does it, and for how long; until `release` by default.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
-   * @throws {RangeError} If an option is out of range.
+   * @throws {TypeError | RangeError} If the key or an option is wrong.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   forceOpen(key: CircuitKey, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
@@ -272,10 +281,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param key Any string, or a listed circuit.
    * @param options The reason, who does it, and for how long; until `release` by default.
-   * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
-   * @throws {RangeError} If an option is out of range.
-   * @throws {CircuitBreakerStoreError} If the database cannot be asked.
+   * @returns The snapshot after it. It rejects as {@linkcode PostgresCircuitBreakerStore.forceOpen}.
    */
   forceClosed(key: CircuitKey, options: ForceOptions = {}): Promise<CircuitBreakerSnapshot> {
     return this.#parts.admission.force(key, "closed", options);
@@ -287,8 +293,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    * @param key Any string, or a listed circuit.
    * @param options The reason, and who does it.
    * @returns The snapshot after it.
-   * @throws {TypeError} If the key is neither a string nor a listed circuit, or an option is wrong.
-   * @throws {RangeError} If an option is too long.
+   * @throws {TypeError | RangeError} If the key or an option is wrong.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   release(key: CircuitKey, options: ActOptions = {}): Promise<CircuitBreakerSnapshot> {
@@ -312,12 +317,9 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   /**
    * Rejects unless the store can work, with a message that says what to do. Call it when a gateway
    * starts, or in its readiness probe: with a broken store the gateway's policy silently lets all
-   * traffic through. It finds a database that cannot be reached or takes no writes, a missing or
-   * outdated table, missing privileges, row level security that hides circuits, and a client of a
-   * wrong shape.
+   * traffic through.
    *
-   * @throws {StoreUnavailableError} If the database cannot be reached, or takes no writes.
-   * @throws {StoreTimeoutError} If it does not answer in time.
+   * @throws {StoreUnavailableError | StoreTimeoutError} If the database cannot be used in time.
    * @throws {SchemaError} If the table is missing, outdated, newer, or no circuit breaker table.
    * @throws {CircuitBreakerStoreError} If a privilege is missing, or circuits may be hidden.
    */
@@ -326,9 +328,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   }
 
   /**
-   * Does the same as {@linkcode PostgresCircuitBreakerStore.close}, but returns at once and drops its
-   * errors. The client, the table and other stores stay as they are, and calls under way go on. A
-   * gateway that drains can still make calls: each asks the database, and none begins an outage.
+   * Closes the store, but returns at once and drops the errors. A gateway that drains can still make
+   * calls: each asks the database, and none begins an outage.
    */
   destroy(): void {
     this.close().catch(() => {}); // the caller does not wait, so it cannot hear of it
@@ -336,8 +337,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
 
   /**
    * Ends the store's background work and its watches. Hands back the probes of permits that are not
-   * reported, and waits until the database has counted all successes that were acknowledged. Calls
-   * under way go on. Calling it again returns the same promise.
+   * reported, and waits until the database has counted all successes that were acknowledged.
    *
    * @throws {CircuitBreakerStoreError} If the database did not count successes that waited. The
    * store has ended in this case too.

@@ -13,7 +13,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["ports"],
   ["rules"],
   // Neighbours that do not know each other.
-  ["postgres", "outage", "cache", "quorum", "feed", "admission"],
+  ["postgres", "outage", "cache", "quorum", "feed", "admission", "metrics"],
   ["stores"],
   ["mod.ts"],
 ];
@@ -27,7 +27,7 @@ const STORES: readonly string[] = [
 /** What a floor leaves alone although it lies below. */
 const MAY_NOT_IMPORT: Record<string, readonly string[]> = {
   stores: ["adapters"],
-  "mod.ts": ["adapters", "time", "ports"],
+  "mod.ts": ["adapters", "time", "ports", "metrics"],
 };
 
 /** Imports between neighbours that are allowed all the same. */
@@ -190,6 +190,9 @@ Deno.test("every rule of this test can fail", () => {
     ["mod.ts", "export function a() {}"],
     ["mod.ts", 'import "./src/store.ts";'],
     ["mod.ts", 'export { A } from "./src/adapters/pglite.ts";'],
+    ["mod.ts", 'export { A } from "./src/metrics/opentelemetry.ts";'],
+    ["src/metrics/tally.ts", 'import { A } from "../admission/gate.ts";'],
+    ["src/metrics/tally.ts", 'import { A } from "npm:prom-client";'],
   ];
   for (const [path, source] of broken) {
     assertEquals(violations(path, source).length, 1, `${path}: ${source.trim()}`);

@@ -71,6 +71,7 @@ Deno.test("both stores fit the interface, and the types fit each other", () => {
     version: 0,
     openedAt: 0,
     votes: [],
+    refusedCount: 0,
     cause: "",
     actor: "",
   };

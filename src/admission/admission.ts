@@ -8,19 +8,14 @@ import { resolvePrune } from "../options/prune.ts";
 import { resolveDuration } from "../options/result.ts";
 import type { CircuitRules } from "../options/store_options.ts";
 import type { AcquireOptions, Permit } from "../permit.ts";
-import type { Admin, Calls } from "../ports.ts";
+import type { Admin, Calls, Observed } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
-import type {
-  ActOptions,
-  CircuitListing,
-  ForceOptions,
-  ListOptions,
-  PruneOptions,
-} from "../operator_types.ts";
+import type { CircuitListing } from "../listing_types.ts";
+import type { ActOptions, ForceOptions, ListOptions, PruneOptions } from "../operator_types.ts";
 import type { CircuitBreakerSnapshot, CircuitState, ResultOptions } from "../types.ts";
 import { Gate } from "./gate.ts";
-import { type HandBack, Permits } from "./permits.ts";
+import { type HandBack, Permits, type Refuse } from "./permits.ts";
 import { Snapshots } from "./snapshots.ts";
 
 /** What admission needs. */
@@ -34,6 +29,9 @@ export interface AdmissionOptions {
   random?: () => number;
   /** Is called with errors of results that no caller waits for. Memory has none. */
   onError?: (error: unknown) => void;
+  /** Is called with each request that a circuit refused. */
+  onRefused: (circuit: Circuit) => void;
+  observed: Observed;
 }
 
 /**
@@ -47,17 +45,35 @@ export class Admission {
   readonly #gate: Gate<HandBack>;
   readonly #permits: Permits;
   readonly #snapshots: Snapshots;
+  readonly #observed: Observed;
+  readonly #refuse: Refuse;
   /** From which duration on a call is slow. */
   readonly #slowMs: number;
 
   constructor(options: AdmissionOptions) {
     const { circuits, rules, clock, begin, random = Math.random, onError = () => {} } = options;
+    const { observed, onRefused } = options;
     this.#circuits = circuits;
     this.#begin = begin;
+    this.#observed = observed;
+    const refuse: Refuse = this.#refuse = (circuit, state) => {
+      onRefused(circuit);
+      observed.observer?.onRefused?.(circuit.key, state);
+    };
     this.#slowMs = rules.slowCallDurationMs ?? Infinity;
     this.#gate = new Gate({ circuits, rules, random });
     const snapshots = this.#snapshots = new Snapshots(rules, clock);
-    this.#permits = new Permits({ circuits, rules, gate: this.#gate, snapshots, begin, onError });
+    const gate = this.#gate;
+    this.#permits = new Permits({
+      circuits,
+      rules,
+      gate,
+      snapshots,
+      begin,
+      onError,
+      refuse,
+      observed,
+    });
   }
 
   async getState(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
@@ -66,9 +82,9 @@ export class Admission {
     const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
     const { circuit } = await this.#circuits.read(call, stored);
-    return this.#gate.isClear(circuit)
-      ? this.#snapshots.snapshot(circuit)
-      : await this.#enter(call, stored, circuit);
+    if (!this.#gate.isClear(circuit)) return await this.#enter(call, stored, circuit);
+    this.#observed.observer?.onAdmitted?.(stored, false);
+    return this.#snapshots.snapshot(circuit);
   }
 
   async #enter(
@@ -79,10 +95,18 @@ export class Admission {
     const entry = await this.#gate.enter(call, stored, read, false);
     switch (entry.kind) {
       case "ramp":
+        this.#refuse(entry.circuit, "closed");
         return this.#snapshots.rampRefusal(entry.circuit);
-      case "refused":
-        return this.#snapshots.refusal(entry.circuit, entry.patienceMs);
+      case "refused": {
+        const refusal = this.#snapshots.refusal(entry.circuit, entry.patienceMs);
+        // Without probes of the store's own, a half-open circuit leaves it to the policy whom to admit.
+        if (refusal.state === "open") {
+          this.#refuse(entry.circuit, this.#snapshots.snapshot(entry.circuit).state);
+        }
+        return refusal;
+      }
       default:
+        this.#observed.observer?.onAdmitted?.(stored, entry.kind === "probe");
         return this.#snapshots.snapshot(entry.circuit);
     }
   }
@@ -108,9 +132,9 @@ export class Admission {
     const call = this.#begin();
     const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    return this.#snapshots.snapshot(
-      (await this.#circuits.recordSuccess(call, stored, isSlow)).circuit,
-    );
+    const { circuit } = await this.#circuits.recordSuccess(call, stored, isSlow);
+    this.#observed.observer?.onResult?.(stored, "success");
+    return this.#snapshots.snapshot(circuit);
   }
 
   async recordFailure(key: CircuitKey, options?: ResultOptions): Promise<CircuitBreakerSnapshot> {
@@ -119,9 +143,9 @@ export class Admission {
     const call = this.#begin();
     const form = storedKeyOf(key);
     const stored = typeof form === "string" ? form : await form;
-    return this.#snapshots.snapshot(
-      (await this.#circuits.recordFailure(call, stored, isSlow)).circuit,
-    );
+    const { circuit } = await this.#circuits.recordFailure(call, stored, isSlow);
+    this.#observed.observer?.onResult?.(stored, "failure");
+    return this.#snapshots.snapshot(circuit);
   }
 
   #isSlow(action: string, options: ResultOptions): boolean {

@@ -2,7 +2,7 @@ import type { Circuit } from "../circuit.ts";
 import { resolveReport } from "../options/permit.ts";
 import type { CircuitRules } from "../options/store_options.ts";
 import type { AcquireOptions, Permit, PermitOutcome } from "../permit.ts";
-import type { Calls } from "../ports.ts";
+import type { Calls, Observed } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { CircuitState, ResultOptions } from "../types.ts";
 import type { Entry, Gate } from "./gate.ts";
@@ -10,6 +10,9 @@ import { RAMP_WAIT_MS, type Snapshots } from "./snapshots.ts";
 
 /** Ends a probe without a result, unless it has been reported. */
 export type HandBack = (call: Call) => Promise<void>;
+
+/** Notes that a circuit, which callers see in a state, has refused a request. */
+export type Refuse = (circuit: Circuit, state: CircuitState) => void;
 
 /** What permits need. */
 export interface PermitsOptions {
@@ -21,6 +24,8 @@ export interface PermitsOptions {
   readonly begin: () => Call;
   /** Is called with errors of results that no caller waits for. */
   readonly onError: (error: unknown) => void;
+  readonly refuse: Refuse;
+  readonly observed: Observed;
 }
 
 /** Stores a result. Done once, it does nothing. */
@@ -47,19 +52,23 @@ export class Permits {
     read: Circuit | undefined,
     signal: AcquireOptions["signal"],
   ): Promise<Permit> {
-    const { gate, snapshots } = this.#options;
+    const { gate, snapshots, refuse, observed } = this.#options;
     if (gate.isClear(read)) return this.#normal(key);
     const entry = await gate.enter(call, key, read, true);
     switch (entry.kind) {
       case "pass":
         return this.#normal(key);
       case "probe":
+        observed.observer?.onAdmitted?.(key, true);
         return this.#probe(key, entry, signal);
       case "ramp":
+        refuse(entry.circuit, "closed");
         return this.#permit("closed", { retryAfterMs: RAMP_WAIT_MS });
       case "refused": {
         const retryAfterMs = snapshots.waitMs(entry.circuit, entry.patienceMs);
-        return this.#permit(snapshots.snapshot(entry.circuit).state, { retryAfterMs });
+        const { state } = snapshots.snapshot(entry.circuit);
+        refuse(entry.circuit, state);
+        return this.#permit(state, { retryAfterMs });
       }
     }
   }
@@ -71,6 +80,7 @@ export class Permits {
   }
 
   #normal(key: string): Permit {
+    this.#options.observed.observer?.onAdmitted?.(key, false);
     const report = once((outcome, isSlow, call) => this.#record(call, key, outcome, isSlow));
     return this.#permit("closed", { report });
   }
@@ -99,9 +109,10 @@ export class Permits {
   }
 
   async #record(call: Call, key: string, outcome: PermitOutcome, isSlow: boolean): Promise<void> {
-    const { circuits } = this.#options;
+    const { circuits, observed } = this.#options;
     if (outcome === "success") await circuits.recordSuccess(call, key, isSlow);
     else if (outcome === "failure") await circuits.recordFailure(call, key, isSlow);
+    observed.observer?.onResult?.(key, outcome);
   }
 
   #permit(

@@ -3,9 +3,9 @@ import type { CircuitRules } from "../options/store_options.ts";
 import type { ListedCircuit } from "../ports.ts";
 import { forcedAt } from "../rules/forcing.ts";
 import { refusedSince, retryAt } from "../rules/probing.ts";
-import { standingVotes } from "../rules/voting.ts";
+import { standingLabels } from "../rules/voting.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
-import type { CircuitForce, CircuitListing } from "../operator_types.ts";
+import type { CircuitForce, CircuitListing } from "../listing_types.ts";
 import type { CircuitBreakerSnapshot } from "../types.ts";
 
 /** After how many milliseconds a caller may ask again that a circuit refused while it ramps up. */
@@ -98,10 +98,10 @@ export class Snapshots {
 
   /** A circuit as it is listed. */
   listing(circuit: ListedCircuit): CircuitListing {
-    const { key, version, openedAt, readAt, lastCause = "", lastActor = "" } = circuit;
+    const { key, version, openedAt, readAt, lastCause = "", lastActor = "", lastReason } = circuit;
     const forced = forcedAt(circuit.forced, readAt);
     const retryAt = this.#retryAt(circuit);
-    const votes = standingVotes(circuit.details.votes, readAt).map(({ label }) => label).sort();
+    const votes = standingLabels(circuit.details.votes, readAt);
     return {
       key,
       storedKey: key,
@@ -111,8 +111,10 @@ export class Snapshots {
       ...retryAt !== undefined && { retryAt: this.#clock.toCaller(retryAt) },
       ...forced !== undefined && { forced: this.#forced(forced) },
       votes,
+      refusedCount: circuit.refusedCount,
       cause: lastCause as CircuitListing["cause"],
       actor: lastActor,
+      ...lastReason !== undefined && { reason: lastReason },
     };
   }
 

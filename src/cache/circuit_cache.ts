@@ -114,6 +114,17 @@ export class CircuitCache implements Calls, Admin, Votes {
     });
   }
 
+  /** How old what is known is, in milliseconds; `undefined` where nothing is followed. */
+  get ageMs(): number | undefined {
+    const { validAt } = this.#follower;
+    return validAt === -Infinity ? undefined : Math.max(0, this.#clock() - validAt);
+  }
+
+  /** How many successes have yet to be counted. */
+  get pending(): number {
+    return this.#entries.pending;
+  }
+
   read(call: Call, key: string): Promise<Answer> {
     const now = this.#clock();
     const cached = this.#fresh(key, now);

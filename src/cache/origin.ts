@@ -6,7 +6,7 @@ import type { Deadlines } from "../time/deadlines.ts";
  * What a cache asks. Each answer says where it comes from. A statement that answers a question is
  * sent after the question was asked: a question never joins a statement in flight.
  */
-export interface Origin extends Calls, Admin, Omit<Tail, "log"> {
+export interface Origin extends Calls, Admin, Omit<Tail, "log" | "instances"> {
   /** Whether the database is out, as far as is known. */
   readonly isOut: boolean;
 }

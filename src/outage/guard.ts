@@ -18,6 +18,7 @@ import type {
   LogPage,
   LogRequest,
   PruneRequest,
+  SeenInstance,
   Tail,
   TailPage,
 } from "../ports.ts";
@@ -145,6 +146,10 @@ export class OutageGuard implements Calls, Admin, Tail {
     const circuits = await this.#ask(() => this.#tail.readKnown(call, keys));
     for (const circuit of circuits) this.#rememberKnown(circuit);
     return circuits;
+  }
+
+  instances(call: Call): Promise<SeenInstance[]> {
+    return this.#ask(() => this.#tail.instances(call));
   }
 
   register(call: Call, instance: Instance): Promise<void> {

@@ -9,6 +9,7 @@ import { FORCING_COLUMNS } from "../rules/forcing.ts";
 import { LOGGING_COLUMNS, UNLOGGED_INDEX } from "../rules/logging.ts";
 import { MOVING_COLUMNS } from "../rules/moving.ts";
 import { PROBING_COLUMNS } from "../rules/probing.ts";
+import { REFUSING_COLUMNS } from "../rules/refusing.ts";
 import { TRIPPING_COLUMNS } from "../rules/tripping.ts";
 import { VOTING_COLUMNS } from "../rules/voting.ts";
 
@@ -85,6 +86,7 @@ export const ADDED_COLUMNS: readonly string[] = [
   ...FORCING_COLUMNS,
   ...TRIPPING_COLUMNS,
   ...VOTING_COLUMNS,
+  ...REFUSING_COLUMNS,
 ];
 
 /**

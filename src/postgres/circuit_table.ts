@@ -11,6 +11,8 @@ import type {
   Instance,
   ListedCircuit,
   PruneRequest,
+  RefusedCalls,
+  SeenInstance,
 } from "../ports.ts";
 import { isRowNeeded } from "../rules/moving.ts";
 import type { CircuitState, PostgresClient } from "../types.ts";
@@ -31,6 +33,7 @@ import {
   registerStatement,
 } from "./statements/flush.ts";
 import { forceStatement, resetStatement } from "./statements/force.ts";
+import { instancesStatement } from "./statements/instances.ts";
 import { addStatement, noticeExpiryStatement, noticeStatement } from "./statements/notice.ts";
 import {
   type ClaimedCircuit,
@@ -46,6 +49,7 @@ import {
   readOneStatement,
 } from "./statements/read.ts";
 import type { Tally } from "./statements/record.ts";
+import { countRefusedStatement } from "./statements/refused.ts";
 import { transitionStatement } from "./statements/transition.ts";
 
 /** What the table needs beside a client. */
@@ -223,6 +227,16 @@ export class CircuitTable {
     }
   }
 
+  /** Adds refusals. Returns the keys of those that are to be counted again. */
+  countRefused(calls: readonly RefusedCalls[], demand: Demand): Promise<string[]> {
+    return this.#runner.run(this.#statements.countRefused, demand, calls);
+  }
+
+  /** The instances that have a row. */
+  instances(demand: Demand): Promise<SeenInstance[]> {
+    return this.#runner.run(this.#statements.instances, demand);
+  }
+
   /** Writes the row of an instance. */
   register(instance: Instance, demand: Demand): Promise<void> {
     return this.#runner.run(this.#statements.register, demand, instance);
@@ -286,6 +300,8 @@ function statementsOf(context: StatementContext) {
     reset: resetStatement(context),
     notice: noticeStatement(context),
     noticeExpiry: noticeExpiryStatement(context),
+    countRefused: countRefusedStatement(context),
+    instances: instancesStatement(context),
     register: registerStatement(context),
     flush: flushStatement(context),
     findFlush: findFlushStatement(context),

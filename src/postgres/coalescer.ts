@@ -153,7 +153,7 @@ export class Coalescer<Answer extends { key: string }> {
     const error = new StoreOverloadError(
       `Cannot ${action}: ${this.#calls} calls already wait for the database`,
     );
-    onStatement({ kind, keys: 0, rows: 0, ms: 0, error });
+    onStatement({ kind, keys: 0, calls: 0, rows: 0, ms: 0, error });
     return error;
   }
 
@@ -268,7 +268,9 @@ export class Coalescer<Answer extends { key: string }> {
   #report({ keys, sentAt }: InFlightStatement<Answer>, rows: number, error: unknown): void {
     const { kind, onStatement } = this.#options;
     this.#now = performance.now();
-    onStatement({ kind, keys: keys.length, rows, ms: this.#now - sentAt, error });
+    let calls = 0;
+    for (const pending of keys) calls += pending.calls;
+    onStatement({ kind, keys: keys.length, calls, rows, ms: this.#now - sentAt, error });
   }
 }
 

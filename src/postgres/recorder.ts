@@ -1,5 +1,6 @@
 import type { Circuit } from "../circuit.ts";
 import type { CircuitRules } from "../options/store_options.ts";
+import type { OwnChange } from "../ports.ts";
 import { countResults, NOTHING_COUNTED } from "../rules/counting.ts";
 import { segmentMs } from "../rules/segments.ts";
 import { isTripDue } from "../rules/tripping.ts";
@@ -27,8 +28,8 @@ export interface RecorderOptions {
   rules: CircuitRules;
   /** Who opens circuits, for the log. */
   actor: string;
-  /** Called after each statement that wrote rows of the log: their number, and its circuits. */
-  onLogged: (rows: number, circuits: readonly Circuit[]) => void;
+  /** Called after each statement that wrote rows of the log: with these, and with its circuits. */
+  onLogged: (changes: readonly OwnChange[], circuits: readonly Circuit[]) => void;
 }
 
 /** How many circuits are remembered to have a row. */

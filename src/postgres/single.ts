@@ -16,19 +16,28 @@ export interface SingleStatement {
   readonly action: string;
   /** How many circuits it is for. */
   readonly keys: number;
+  /** Whether no call waits for it. */
+  readonly isBackground?: boolean;
 }
 
 /** Runs a statement of its own for one call, until the call's deadline. */
 export async function runSingle<Result>(
   { deadlines, onStatement }: SingleOptions,
   call: Call,
-  { kind, action, keys }: SingleStatement,
+  { kind, action, keys, isBackground }: SingleStatement,
   send: (demand: Demand) => Promise<Result>,
 ): Promise<Result> {
   const sentAt = performance.now();
   const demand = { sentAt, isAwaited: true, refusal: undefined as Error | undefined };
   const report = (rows: number, error?: unknown) =>
-    onStatement({ kind, keys, rows, ms: performance.now() - sentAt, error });
+    onStatement({
+      kind,
+      keys,
+      calls: isBackground ? 0 : 1,
+      rows,
+      ms: performance.now() - sentAt,
+      error,
+    });
   try {
     const result = await deadlines.race(call, action, send(demand));
     report(Array.isArray(result) ? result.length : typeof result === "number" ? result : 1);

@@ -1,6 +1,7 @@
 import type { Circuit } from "../circuit.ts";
 import { describe } from "../describe.ts";
 import { CircuitBreakerStoreError } from "../errors.ts";
+import type { OwnChange } from "../ports.ts";
 import { type Demand, execute, type Execution } from "./executor.ts";
 import type { ChangedCircuit } from "./statements/change.ts";
 import type { Statement } from "./statements/context.ts";
@@ -9,8 +10,8 @@ import type { Statement } from "./statements/context.ts";
 export interface StatementRunnerOptions {
   /** A clock that replaces the database's. */
   now: (() => number) | undefined;
-  /** Called after each statement that wrote rows of the log: their number, and its circuits. */
-  onLogged: (rows: number, circuits: readonly Circuit[]) => void;
+  /** Called after each statement that wrote rows of the log: with these, and with its circuits. */
+  onLogged: (changes: readonly OwnChange[], circuits: readonly Circuit[]) => void;
   /** Called with both clocks after every statement that returned the server's. */
   onTime: (sent: number, server: number, received: number) => void;
 }
@@ -32,8 +33,8 @@ export class StatementRunner {
     ...args: Args
   ): Promise<Changed[]> {
     const circuits = await this.run(statement, demand, ...args);
-    const logged = Math.max(0, ...circuits.map(({ logged }) => logged));
-    if (logged > 0) this.#options.onLogged(logged, circuits);
+    const logged = circuits.flatMap(({ logged }) => logged);
+    if (logged.length > 0) this.#options.onLogged(logged, circuits);
     return circuits;
   }
 

@@ -8,6 +8,7 @@ import type {
   LogCursor,
   LogPage,
   LogRequest,
+  SeenInstance,
   StatementKind,
   Tail,
   TailPage,
@@ -100,6 +101,10 @@ export class TailDispatcher implements Tail {
     return removed.length === 0
       ? circuits
       : [...circuits, ...await this.#table.noticeRemoved(removed, demand)];
+  }
+
+  instances(call: Call): Promise<SeenInstance[]> {
+    return this.#run(call, "list", "list instances", 0, (demand) => this.#table.instances(demand));
   }
 
   register(call: Call, instance: Instance): Promise<void> {

@@ -184,9 +184,16 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
         ...zeroFailures(stored),
         probeSuccesses: 0,
         failedRounds: 0,
+        refusedCount: 0,
       });
     });
     return this.#table.answer(stored);
+  }
+
+  /** Counts a request that was refused. */
+  countRefused(key: string): void {
+    const stored = this.#table.find(key, this.#table.now());
+    if (stored !== undefined) stored.refusedCount = addCount(stored.refusedCount, 1);
   }
 
   // deno-lint-ignore require-await
@@ -208,9 +215,10 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
     }
     return page.map((stored) => {
       const last = this.#table.log?.lastShown(stored.key);
-      const circuit = this.#table.shown(stored);
+      const circuit = { ...this.#table.shown(stored), refusedCount: stored.refusedCount };
       if (last === undefined) return circuit;
-      return { ...circuit, lastCause: last.cause, lastActor: last.actor };
+      const { cause, actor, reason } = last;
+      return { ...circuit, lastCause: cause, lastActor: actor, lastReason: reason };
     });
   }
 

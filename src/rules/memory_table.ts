@@ -12,6 +12,7 @@ import { isUnlogged, unloggedCause } from "./logging.ts";
 import type { MemoryLog } from "./memory_log.ts";
 import { openedAtAfter } from "./moving.ts";
 import { keptSuccesses, leaseAfterMove } from "./probing.ts";
+import { refusedAfter } from "./refusing.ts";
 import { settlement } from "./settling.ts";
 import {
   dropEnded,
@@ -99,6 +100,7 @@ export class MemoryTable {
       // As many succeeded at least, as far as this instance knows.
       probeSuccesses: known.details.probeSettled,
       failedRounds: 0,
+      refusedCount: 0,
       updatedAt: now,
     });
   }
@@ -115,6 +117,7 @@ export class MemoryTable {
       loggedState: "closed",
       probeSuccesses: 0,
       failedRounds: 0,
+      refusedCount: 0,
       updatedAt: 0,
     });
   }
@@ -170,7 +173,10 @@ export class MemoryTable {
     stored.version = version;
     stored.updatedAt = now;
     const to = stored.loggedState = effectiveState(stored, now);
-    this.#logged?.log.append({
+    stored.refusedCount = refusedAfter(stored, from, to);
+    if (this.#logged === undefined) return;
+    this.#logged.onLogged({ key, from, to, cause });
+    this.#logged.log.append({
       key,
       version,
       at: now,

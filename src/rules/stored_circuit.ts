@@ -1,23 +1,26 @@
 import type { Circuit } from "../circuit.ts";
 import { compareKeys } from "../key.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
+import type { OwnChange } from "../ports.ts";
 import type { CircuitState } from "../types.ts";
 import { type Counted, zeroFailures } from "./counting.ts";
 import { effectiveState, forcedAt } from "./forcing.ts";
 import type { MemoryLog } from "./memory_log.ts";
 import { isZeroed } from "./moving.ts";
+import type { Refusing } from "./refusing.ts";
 
 /** A circuit with a version stays for this long after its last change, as in the table. */
 const VERSION_KEPT_MS = 3_600_000;
 
 /** A circuit in memory. */
-export interface StoredCircuit extends Omit<Circuit, "readAt">, Counted {
+export interface StoredCircuit extends Omit<Circuit, "readAt">, Counted, Refusing {
   /** When anything was last recorded, moved or forced. */
   updatedAt: number;
   /** How many probes have succeeded since the circuit became half-open. */
   probeSuccesses: number;
   /** How many rounds of probes have failed since the circuit was last closed for long. */
   failedRounds: number;
+  refusedCount: number;
   /** The state that the fleet saw, as the log last said. */
   loggedState: CircuitState;
 }
@@ -35,6 +38,8 @@ export interface LogOfCircuits {
   log: MemoryLog;
   /** Who changes circuits where an operator gives no name. */
   actor: string;
+  /** Called with each change. */
+  onLogged: (change: OwnChange) => void;
 }
 
 /** Zeroes the counters that a move to a state zeroes. */

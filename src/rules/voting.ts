@@ -79,9 +79,19 @@ export function hasStandingVotes({ votes }: Pick<Voted, "votes">, now: number): 
   return standingVotes(votes, now).length > 0;
 }
 
+/** The labels of the votes that stand, in the order of UTF-8. */
+export function standingLabels(votes: readonly Vote[], now: number): string[] {
+  return standingVotes(votes, now).map(({ label }) => label).sort(compareKeys);
+}
+
 /** SQL: whether any vote of a row stands. */
 export function hasStandingVotesSql(row: string, now: string): string {
   return `exists (select from ${fromStanding(row, now)})`;
+}
+
+/** SQL: the labels of the votes of a row that stand, sorted. */
+export function standingLabelsSql(row: string, now: string): string {
+  return `array(select vote.label from ${fromStanding(row, now)} order by vote.label collate "C")`;
 }
 
 /** Whether the vote of an instance stands. */

@@ -28,6 +28,8 @@ function scene(options: PostgresCircuitBreakerStoreOptions) {
       clock: { now: () => clock.at, toCaller: (time) => time },
       begin: () => IMMEDIATE_CALL,
       random: () => random.next,
+      onRefused: () => {},
+      observed: { observer: undefined },
     });
   return { clock, random, one: open(), other: open() };
 }

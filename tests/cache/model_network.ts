@@ -262,7 +262,12 @@ export class ModelInstance {
       readMany: (_, keys) =>
         send("readMany", [], () => keys.flatMap((key) => database.read(key) ?? [])),
       list: () =>
-        send("list", [], () => [...database.rows.keys()].map((key) => database.read(key)!)),
+        send(
+          "list",
+          [],
+          () =>
+            [...database.rows.keys()].map((key) => ({ ...database.read(key)!, refusedCount: 0 })),
+        ),
       prune: () => send("prune", [], () => database.prune()),
       tail: (_, after, limit) => send("tail", [], () => database.tail(after, limit)),
       readKnown: (_, keys) =>

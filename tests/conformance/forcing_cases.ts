@@ -47,6 +47,7 @@ function stateTests({ configured }: Suite): void {
       forced: { ...forced, by: LABEL },
       cause: "force",
       actor: LABEL,
+      reason: "deploying",
     });
     assertEquals(await c.store.list(), [listed]);
     assertEquals(await c.store.list({ state: "open" }), [listed]);

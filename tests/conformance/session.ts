@@ -182,7 +182,7 @@ export function listing(
 ): CircuitListing {
   const { snapshot = FRESH, ...rest } = changes;
   const unchanged = { version: 0, openedAt: 0, cause: "", actor: "" } as const;
-  return { key, storedKey: key, ...snapshot, ...unchanged, votes: [], ...rest };
+  return { key, storedKey: key, ...snapshot, ...unchanged, votes: [], refusedCount: 0, ...rest };
 }
 
 /** The whole numbers from 1 to `count`. */

@@ -18,6 +18,7 @@ import { probeResultTests } from "./probe_result_cases.ts";
 import { probingTests } from "./probing_cases.ts";
 import { pruningTests } from "./pruning_cases.ts";
 import { readingTests } from "./reading_cases.ts";
+import { refusingTests } from "./refusing_cases.ts";
 import { type ConformanceBackend, suiteOf, type TestRunner } from "./session.ts";
 import { roundTests } from "./round_cases.ts";
 import { timeTests } from "./time_cases.ts";
@@ -51,6 +52,7 @@ export function conformance(runner: TestRunner, backend: ConformanceBackend): vo
   observeTests(suite);
   fleetTests(suite);
   forcingTests(suite);
+  refusingTests(suite);
   windowTests(suite);
   trippingTests(suite);
   pruningTests(suite);

@@ -63,8 +63,8 @@ export function timeTests({ test, timed }: Suite): void {
     }
     const [{ openedAt, ...listed } = listing("api", {})] = await store.list();
     assertEquals(openedAt, expected.lastStateChange);
-    const { version, votes, cause, actor } = listed;
-    const rest = { version, votes, cause, actor };
+    const { version, votes, refusedCount, cause, actor } = listed;
+    const rest = { version, votes, refusedCount, cause, actor };
     assertEquals(listed, { key: "api", storedKey: "api", ...expected, ...rest });
     const together = await Promise.all(oneTo(20).map(() => store.getState("api")));
     for (const each of together) assertEquals(each, expected);

@@ -9,7 +9,14 @@ import {
 import { type GuardedCircuits, OutageGuard } from "../../src/outage/guard.ts";
 import { LocalCircuits } from "../../src/outage/local_circuits.ts";
 import { Outage } from "../../src/outage/outage.ts";
-import type { Answer, FlushResult, LogPage, Tail, TailPage } from "../../src/ports.ts";
+import type {
+  Answer,
+  FlushResult,
+  LogPage,
+  SeenInstance,
+  Tail,
+  TailPage,
+} from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
 import { type Call, IMMEDIATE_CALL } from "../../src/time/call.ts";
 import { rulesOf } from "../support/rules.ts";
@@ -70,6 +77,10 @@ class Database extends MemoryCircuits implements Tail {
 
   async register(): Promise<void> {}
 
+  instances(): Promise<SeenInstance[]> {
+    return Promise.resolve([]);
+  }
+
   async addCircuits(): Promise<void> {}
 
   async countDeferred(): Promise<void> {}
@@ -108,7 +119,8 @@ class Stage implements Disposable {
       get: (database, name) => async (...args: unknown[]) => {
         this.statements++;
         const error = this.failure;
-        this.outage.onStatement({ kind: "read", keys: 1, rows: 0, ms: this.statementMs, error });
+        const ms = this.statementMs;
+        this.outage.onStatement({ kind: "read", keys: 1, calls: 1, rows: 0, ms, error });
         if (error !== undefined) throw error;
         // deno-lint-ignore no-explicit-any
         return await (database as any)[name](...args);

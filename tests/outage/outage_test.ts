@@ -40,7 +40,7 @@ class Stage implements Disposable {
 
   /** Reports a statement that was sent `ms` milliseconds ago and has ended. */
   statement(error?: unknown, { kind = "read", ms = 0 }: Partial<StatementEvent> = {}): void {
-    this.outage.onStatement({ kind, keys: 1, rows: 0, ms, error });
+    this.outage.onStatement({ kind, keys: 1, calls: 1, rows: 0, ms, error });
   }
 
   /** Resolves when the next check asks the database. */

@@ -76,6 +76,8 @@ Deno.test("Coalescer sends calls of one run of the event loop as one statement, 
   assertEquals([pending[0]!.calls, pending[1]!.calls], [3, 1]);
   stage.sent[0]!.end();
   assertEquals((await pending[3]!.answer)!.statement, 1);
+  const [{ keys, calls, rows }] = stage.events as [StatementEvent];
+  assertEquals([keys, calls, rows], [2, 4, 2]);
 });
 
 Deno.test("Coalescer gathers calls while a statement is in flight and sends them as the next", async () => {
@@ -132,7 +134,7 @@ Deno.test("Coalescer refuses calls beyond what may wait, and takes them again on
   const answers = ["a", "a", "b"].map((key) => stage.join(key).answer);
   const error = assertThrows(() => stage.join("c"), StoreOverloadError);
   assertEquals(error.message, "Cannot read circuit: 3 calls already wait for the database");
-  assertEquals(stage.events, [{ kind: "read", keys: 0, rows: 0, ms: 0, error }]);
+  assertEquals(stage.events, [{ kind: "read", keys: 0, calls: 0, rows: 0, ms: 0, error }]);
   await Promise.resolve();
   stage.sent[0]!.end();
   await Promise.all(answers);

@@ -42,6 +42,7 @@ export interface Row {
   vote_seen: number[] | null;
   voters: string[] | null;
   muted: string[] | null;
+  refused_count: bigint;
 }
 
 /** What a rule is asked about a row. */
@@ -76,6 +77,7 @@ export type ReadCircuit = Circuit & Counted & Voted & {
   loggedState: CircuitState;
   probeSuccesses: number;
   failedRounds: number;
+  refusedCount: number;
 };
 
 const MAX_THRESHOLD = 10_000;
@@ -331,6 +333,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
   votes,
   voters: labels,
   muted,
+  refused: counter,
   label: fc.constantFrom(...LABELS),
 }).map((drafted): Draft => (rules) => {
   const { now } = drafted;
@@ -368,6 +371,7 @@ const draft: fc.Arbitrary<Draft> = fc.record({
     vote_seen: drafted.votes && drafted.votes.seen.map((distance) => now + distance),
     voters: drafted.voters,
     muted: drafted.muted,
+    refused_count: drafted.refused(rules),
   };
   const call: Question = {
     now,
@@ -434,6 +438,7 @@ export function readRow(row: Row, now: number): ReadCircuit {
     votes: (row.vote_labels ?? []).map((label, i) => ({ label, seenAt: row.vote_seen![i]! })),
     voters: row.voters ?? [],
     muted: row.muted ?? [],
+    refusedCount: readCount(row.refused_count),
   };
 }
 

@@ -15,6 +15,8 @@ import {
   mutedWithout,
   mutedWithoutSql,
   ownRulesOf,
+  standingLabels,
+  standingLabelsSql,
   standingVotes,
   votesAfter,
   votesAfterSql,
@@ -39,6 +41,11 @@ testBothForms("voting", async (bothForms) => {
   await bothForms({ hasStandingVotes, hasStandingVotesSql }, anyRules, () => ({
     sql: hasStandingVotesSql("c", "call.now"),
     typescript: (circuit, { now }) => hasStandingVotes(circuit, now),
+  }));
+
+  await bothForms({ standingLabels, standingLabelsSql }, anyRules, () => ({
+    sql: standingLabelsSql("c", "call.now"),
+    typescript: ({ votes }, { now }) => standingLabels(votes, now),
   }));
 
   await bothForms({ hasVoted, hasVotedSql }, anyRules, () => ({

@@ -67,7 +67,8 @@ export async function describeSchema(
   parts.push(`# versions\n${sequence!.line}\n`);
   for (const view of ["overview", "timeline"] as const) {
     const columns = await sql`
-      select format('  %s %s', attname, format_type(atttypid, atttypmod)) as line
+      select format('  %s %s: %s', attname, format_type(atttypid, atttypmod),
+        coalesce(col_description(attrelid, attnum), 'no comment')) as line
       from pg_attribute where attrelid = ${names[view].quoted}::regclass and attnum > 0
       order by attnum`;
     parts.push(`# ${view}\n${columns.map(({ line }) => `${line}\n`).join("")}`);

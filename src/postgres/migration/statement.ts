@@ -28,7 +28,7 @@ import {
 } from "./refusals.ts";
 import { PLAN_ROWS } from "./rows.ts";
 import { planColumns, planIndexes, planMissing } from "./tables.ts";
-import { planViews } from "./views_plan.ts";
+import { planComments, planViews } from "./views_plan.ts";
 
 /** How the migration is written. */
 export interface MigrationSettings {
@@ -161,6 +161,8 @@ begin
       raise exception using errcode = code, message = problem;
     end if;${REMOVE_LEGACY}${planMissing()}${planColumns(FILL_ADDED_COLUMNS)}${planIndexes()}
     if cardinality(plan) = 0 then${indented(planViews())}
+    end if;
+    if cardinality(plan) = 0 then${indented(planComments())}
     end if;
     if cardinality(plan) = 0 then${indented(PLAN_ROWS)}
     end if;${

@@ -1,10 +1,33 @@
 /** Statements of plpgsql that compare the views with the catalogue and plan to make them again. */
 
+import { quoteLiteral } from "../identifier.ts";
 import { type View, VIEWS } from "./views.ts";
 
 /** Statements that plan views that are missing or different. Privileges on a view stay. */
 export function planViews(): string {
   return VIEWS.map(planView).join("");
+}
+
+/** Statements that plan comments that are missing or different, where the role may write them. */
+export function planComments(): string {
+  const comments = VIEWS.flatMap(({ part, columns, comments }) =>
+    columns.map((name, i) => `(${part}, ${part}_name, '${name}', ${quoteLiteral(comments[i]!)})`)
+  );
+  return `
+    for item in
+      select expected.view_name, expected.name, expected.comment
+      from (values
+        ${comments.join(",\n        ")}
+      ) as expected (view, view_name, name, comment)
+      join pg_attribute as attribute
+        on attribute.attrelid = expected.view and attribute.attname::text = expected.name
+      where pg_has_role(owner, 'usage')
+        and col_description(expected.view, attribute.attnum) is distinct from expected.comment
+    loop
+      plan := array_append(plan, format(
+        'comment on column %s.%I is %L', item.view_name, item.name, item.comment
+      ));
+    end loop;`;
 }
 
 function planView({ part, edition, columns, reads, definition }: View): string {

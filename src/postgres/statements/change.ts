@@ -8,11 +8,19 @@
  */
 
 import type { Circuit } from "../../circuit.ts";
+import type { LogCause, OwnChange } from "../../ports.ts";
 import { countFailuresSql, zeroFailuresSql } from "../../rules/counting.ts";
-import { effectiveStateSql, hasForceSql, isForcedSql } from "../../rules/forcing.ts";
+import {
+  effectiveState,
+  effectiveStateSql,
+  hasForceSql,
+  isForcedSql,
+} from "../../rules/forcing.ts";
 import { unloggedCauseSql } from "../../rules/logging.ts";
 import { isZeroedSql } from "../../rules/moving.ts";
+import { refusedAfterSql } from "../../rules/refusing.ts";
 import { storedStateSql } from "../../rules/state.ts";
+import type { CircuitState } from "../../types.ts";
 import { packKeyedCircuit, toCircuits } from "../codec.ts";
 import type { TableName } from "../identifier.ts";
 import { BY_INDEX, type Row, type StatementContext } from "./context.ts";
@@ -124,19 +132,31 @@ export function changeSql(context: StatementContext, plan: ChangePlan): string {
     effectiveStateSql("w", "w.now")
   }, cause, ${plan.actor}, session_user::text, ${plan.reason}, failures_then, successes_then
   from written as w where new_version is not null
-  returning 1
 )
 select ${packKeyedCircuit(context, "now")}${returned.map(([name]) => `, ${name}`).join("")},
-  (select count(*) from logged)::int as logged
+  ${LOGGED} as logged
 from written as c
 union all
 select ${packKeyedCircuit(context, "now")}${
     returned.map(([name, expression]) => `, ${expression} as ${name}`).join("")
-  }, 0 from decided as c
+  }, null::text from decided as c
 where c.new_version is null and c.noticed_version is null${
     plan.writes === undefined ? "" : ` and not ${plan.writes}`
   }`;
 }
+
+/** SQL: what the log got about a row, in the form of {@linkcode Logged}; null for nothing. */
+const LOGGED = `case when noticed_version is not null or new_version is not null
+    then pg_catalog.json_build_array(case when noticed_version is not null then known_state end,
+      seen_state, noticed_cause, case when new_version is not null then cause end)::text end`;
+
+/** From which state to which others moved it, and why; then why the statement changed it. */
+type Logged = [
+  known: CircuitState | null,
+  seen: CircuitState,
+  noticedCause: LogCause,
+  cause: LogCause | null,
+];
 
 /** The level before the judgement of a number. */
 function source(level: number): string {
@@ -175,6 +195,9 @@ function assignments(plan: ChangePlan): string {
     ? isForcedSql("c", "c.now")
     : `coalesce(${forced.state} in ('open', 'closed') and coalesce(c.now < ${forced.until}, true), false)`;
   const forcedState = plan.forced === undefined ? "c.forced_state" : forced.state;
+  const loggedState = `case when ${isForced} then ${forcedState} else ${storedAfter(state)} end`;
+  // The circuit was closed as the log says, or as others left it.
+  const before = "(case when c.seen_state = 'closed' then c.seen_state else c.known_state end)";
   const columns: Record<string, string> = {
     state,
     ...mapValues(
@@ -186,7 +209,7 @@ function assignments(plan: ChangePlan): string {
     zeroed_version: `case when ${
       isZeroed("successes")
     } then c.new_version else c.zeroed_version end`,
-    logged_state: `case when ${isForced} then ${forcedState} else ${storedAfter(state)} end`,
+    logged_state: loggedState,
     forced_state: force("forced_state", forced.state),
     forced_at: force("forced_at", forced.at),
     forced_until: force("forced_until", forced.until),
@@ -195,6 +218,7 @@ function assignments(plan: ChangePlan): string {
     vote_labels: `case when ${endsVotes} then null else c.vote_labels end`,
     vote_seen: `case when ${endsVotes} then null else c.vote_seen end`,
     voters: `case when ${endsVoters} then null else c.voters end`,
+    refused_count: refusedAfterSql("c", before, loggedState),
     updated_at: "c.now",
     ...plan.set,
   };
@@ -216,11 +240,27 @@ function storedAfter(state: string): string {
 
 /** What a statement returns of a circuit that it changed, or left as it was. */
 export interface ChangedCircuit extends Circuit {
-  /** How many rows of the log the whole statement wrote. */
-  logged: number;
+  /** The rows of the log that the statement wrote about it. */
+  logged: readonly OwnChange[];
 }
+
+const NOTHING: readonly OwnChange[] = [];
 
 /** Reads the rows of {@linkcode changeSql}. */
 export function toChangedCircuits(rows: Row[]): ChangedCircuit[] {
-  return rows.map((row) => ({ ...toCircuits([row])[0]!, logged: Number(row.logged) }));
+  return rows.map((row) => {
+    const circuit = toCircuits([row])[0]!;
+    return { ...circuit, logged: row.logged === null ? NOTHING : toOwnChanges(row, circuit) };
+  });
+}
+
+function toOwnChanges({ logged }: Row, circuit: Circuit): OwnChange[] {
+  const { key } = circuit;
+  const [known, seen, noticedCause, cause]: Logged = JSON.parse(String(logged));
+  const changes: OwnChange[] = [];
+  if (known !== null) changes.push({ key, from: known, to: seen, cause: noticedCause });
+  if (cause !== null) {
+    changes.push({ key, from: seen, to: effectiveState(circuit, circuit.readAt), cause });
+  }
+  return changes;
 }

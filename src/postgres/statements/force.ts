@@ -75,6 +75,7 @@ export function resetStatement(
         last_failure_time: zero("last_failure_time"),
         last_state_change: zero("last_state_change"),
         opened_at: zero("opened_at"),
+        refused_count: zero("refused_count"),
         probe_count: zero("probe_count"),
         probe_expires_at: zero("probe_expires_at"),
         probe_settled: zero("probe_settled"),

@@ -12,6 +12,7 @@ import {
   toCircuits,
   unpackCircuits,
 } from "../codec.ts";
+import { MAX_COUNT } from "../../types.ts";
 import { textArray } from "../text_array.ts";
 import type { ListedCircuit, LogCause } from "../../ports.ts";
 import { BY_INDEX, type Row, type Statement, type StatementContext } from "./context.ts";
@@ -103,10 +104,11 @@ export function listStatement(
     action: "list circuits",
     isRead: true,
     text: readWhereWritable(`select '[' || string_agg(
-  pg_catalog.format('{"circuit":%s,"last":%s}', circuit, coalesce(last, 'null')), ',' order by key
+  pg_catalog.format('{"circuit":%s,"refused":%s,"last":%s}', circuit, refused_count,
+    coalesce(last, 'null')), ',' order by key
 ) || ']' from (
-  select key, ${packKeyedCircuit(context)}, (
-    select pg_catalog.json_build_array(change.cause, change.actor)::text
+  select key, refused_count, ${packKeyedCircuit(context)}, (
+    select pg_catalog.json_build_array(change.cause, change.actor, change.reason)::text
     from ${context.table.changes.quoted} as change
     where change.key = c.key and change.cause not in (${HIDDEN_CAUSES})
     order by change.version desc limit 1
@@ -129,15 +131,25 @@ export function listStatement(
 /** SQL: the causes that are no changes of a state. */
 export const HIDDEN_CAUSES = "'round', 'suspect', 'zeroed'";
 
+/** A listed circuit, with the last change of it that is shown. */
+interface Packed {
+  circuit: unknown;
+  refused: number;
+  last: [cause: LogCause, actor: string, reason: string | null] | null;
+}
+
 function toListed(rows: Row[]): ListedCircuit[] {
   const text = textOf(rows[0]?.circuit ?? null);
   if (text === undefined) return [];
-  const page: { circuit: unknown; last: [cause: LogCause, actor: string] | null }[] = JSON.parse(
-    text,
-  );
-  return page.map(({ circuit, last }) => ({
+  const page: Packed[] = JSON.parse(text);
+  return page.map(({ circuit, refused, last }) => ({
     ...unpackCircuits([circuit])[0]!,
-    ...last !== null && { lastCause: last[0], lastActor: last[1] },
+    refusedCount: Math.min(refused, MAX_COUNT),
+    ...last !== null && {
+      lastCause: last[0],
+      lastActor: last[1],
+      lastReason: last[2] ?? undefined,
+    },
   }));
 }
 

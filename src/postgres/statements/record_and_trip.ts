@@ -8,6 +8,7 @@
  */
 
 import type { Circuit } from "../../circuit.ts";
+import type { LogCause, OwnChange } from "../../ports.ts";
 import {
   addCountSql,
   countFailuresSql,
@@ -29,8 +30,8 @@ import { verdictSql } from "./verdict.ts";
 
 /** A circuit after a record. */
 export interface RecordedCircuit extends Circuit {
-  /** How many rows of the log the whole statement wrote; absent for none. */
-  logged?: number;
+  /** The rows of the log that the whole statement wrote, with its first circuit; absent for none. */
+  logged?: readonly OwnChange[];
 }
 
 type Record<Args extends unknown[]> = Statement<Args, RecordedCircuit[]>;
@@ -53,7 +54,7 @@ from (${calls}) as call, ${clock}
 order by call.key collate "C"
 on conflict (key) do update set ${judged(context)}
 ${returning(context, packKeyedCircuit(context, "c.updated_at"))}), ${logged(context)}
-select ${AGGREGATED}, (select count(*) from logged)::int as logged from written`,
+select ${AGGREGATED}, ${LOGGED} as logged from written`,
     encode: (tallies, actor) => [
       textArray(tallies.map(({ key }) => key)),
       textArray(tallies.map(({ failures }) => failures)),
@@ -78,7 +79,7 @@ from (select ${context.param(0)} as key, ${bigint(1)} as failures, ${bigint(2)} 
   ${bigint(3)} as slow) as call, (select ${context.now} as now offset 0) as clock
 on conflict (key) do update set ${judged(context)}
 ${returning(context, packCircuit(context, "c.updated_at"))}), ${logged(context)}
-select circuit, (select count(*) from logged)::int as logged from written`,
+select circuit, ${LOGGED} as logged from written`,
     encode: ({ key, failures, successes, slow = 0 }, actor) => [
       key,
       `${failures}`,
@@ -91,10 +92,19 @@ select circuit, (select count(*) from logged)::int as logged from written`,
   };
 }
 
+/** SQL: the rows of the log that the statement wrote; null for none. */
+const LOGGED = `(
+  select pg_catalog.json_agg(pg_catalog.json_build_array(logged.key, logged.cause))::text from logged
+)`;
+
 function recorded(rows: Row[], key?: string): RecordedCircuit[] {
   const circuits: RecordedCircuit[] = toCircuits(rows, key);
-  const logged = Number(rows[0]?.logged ?? 0);
-  if (logged > 0) { for (const circuit of circuits) circuit.logged = logged; }
+  const logged = rows[0]?.logged;
+  if (typeof logged === "string") {
+    circuits[0]!.logged = (JSON.parse(logged) as [key: string, cause: LogCause][]).map(
+      ([key, cause]) => ({ key, from: "closed", to: cause === "trip" ? "open" : "closed", cause }),
+    );
+  }
   return circuits;
 }
 
@@ -137,7 +147,7 @@ function logged(context: StatementContext): string {
     case when state = 'open' then 'trip' else 'suspect' end,
     ${context.param(4)}, session_user::text, null, failures_then, success_count
   from written where trips
-  returning 1
+  returning key, cause
 )`;
 }
 
@@ -211,6 +221,7 @@ function columnsOf({ rules, table }: StatementContext): { [column: string]: stri
     vote_labels: ifTrips("vote_labels", "null"),
     vote_seen: ifTrips("vote_seen", "null"),
     voters: ifTrips("voters", "null"),
+    refused_count: ifTrips("refused_count", "0"),
     ...rules.trip.rates !== undefined && {
       suspect_at: `case v.verdict when ${trip} then 0 when ${suspect} then v.now
       else c.suspect_at end`,

@@ -76,7 +76,7 @@ Deno.test("one statement opens those of its circuits that are due", async () => 
   const logged: number[] = [];
   await using open = await openTable({
     rules: RATE,
-    onLogged: (rows, circuits) => logged.push(rows, circuits.length),
+    onLogged: (changes, circuits) => logged.push(changes.length, circuits.length),
   });
   const { table, sql } = open;
   await table.add(["a", "b", "c"], demand());
