@@ -2,7 +2,7 @@ import { Admission } from "./admission/admission.ts";
 import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
 import { Refusals } from "./admission/refusals.ts";
 import { CircuitCache } from "./cache/circuit_cache.ts";
-import { runAloneOf } from "./client_traits.ts";
+import { isRequestBound } from "./edge/request_bound.ts";
 import { History } from "./feed/history.ts";
 import { Watches } from "./feed/watch.ts";
 import { Observation } from "./metrics/observation.ts";
@@ -15,8 +15,6 @@ import { LocalCircuits } from "./outage/local_circuits.ts";
 import { Outage } from "./outage/outage.ts";
 import { Presence } from "./outage/presence.ts";
 import type { OnStatement, StatementEvent, StatementKind } from "./ports.ts";
-import { Announcer } from "./postgres/announcer.ts";
-import { ChangeFeed } from "./postgres/change_feed.ts";
 import { CircuitTable } from "./postgres/circuit_table.ts";
 import { Dispatcher } from "./postgres/dispatcher.ts";
 import type { Demand } from "./postgres/executor.ts";
@@ -26,16 +24,21 @@ import { checkReadiness } from "./postgres/readiness.ts";
 import { runSingle } from "./postgres/single.ts";
 import { TableTrimmer } from "./postgres/table_trimmer.ts";
 import { TailDispatcher } from "./postgres/tail_dispatcher.ts";
-import { Underway } from "./postgres/underway.ts";
 import { QuorumCircuits } from "./quorum/quorum_circuits.ts";
 import { fleetRulesOf } from "./rules/voting.ts";
+import { storeRuntime } from "./store_runtime.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
-import { Deadlines } from "./time/deadlines.ts";
 import type { CircuitInstance } from "./listing_types.ts";
 import type { PostgresClient } from "./types.ts";
 
 /** What only operators and their programs call, which see the errors themselves. */
 const REPORTED_BY_CALLERS: readonly StatementKind[] = ["list", "force", "reset"];
+
+/** In a runtime that is bound to requests the cache refreshes early: only a call begins a refresh. */
+const EARLY_REFRESH = 0.5;
+
+/** How long calls without a check still trust in an outage there, beside the time of a check. */
+const OUTAGE_TRUST_MS = 1000;
 
 /** The parts of a store that its methods use. */
 export interface StoreParts {
@@ -52,19 +55,36 @@ export interface StoreParts {
 }
 
 /**
- * Builds a store from its floors, from the bottom up: statements, dispatcher, outage guard, cache,
- * quorum, admission. It sends nothing.
+ * Makes a store: at once, or at its first call where a module may neither draw random numbers nor start
+ * timers before a request.
  */
 export function assembleStore(
   client: PostgresClient,
   name: TableName,
   options: ResolvedOptions,
 ): StoreParts {
-  const { now, rules, timeoutMs, maxCircuits, maxStalenessMs, pruneIdleMs } = options;
-  const deadlines = new Deadlines(timeoutMs);
-  const begin = () => deadlines.begin();
-  const wasHeldUpSince = (moment: number) => deadlines.wasHeldUpSince(moment);
+  if (!isRequestBound()) return buildStore(client, name, options);
+  let parts: StoreParts | undefined;
+  return new Proxy({} as StoreParts, {
+    get: (_, part) => Reflect.get(parts ??= buildStore(client, name, options), part),
+  });
+}
+
+/**
+ * Builds a store from its floors, from the bottom up: statements, dispatcher, outage guard, cache,
+ * quorum, admission. It sends nothing.
+ */
+function buildStore(
+  client: PostgresClient,
+  name: TableName,
+  options: ResolvedOptions,
+): StoreParts {
+  const { now, rules, maxCircuits, maxStalenessMs, pruneIdleMs } = options;
   const reports = new ErrorReports(options.onError);
+  const runtime = storeRuntime({ ...options, reports });
+  const { deadlines, timers, begin, deadAfterMs } = runtime;
+  const wasHeldUpSince = (moment: number) => deadlines.wasHeldUpSince(moment);
+  const label = options.instanceId ?? crypto.randomUUID();
   const offset = new ClockOffset();
   const clock = {
     // Looked up at each call, as everywhere else: a test may replace it later.
@@ -78,7 +98,7 @@ export function assembleStore(
     now,
     rules: fleetRules,
     durability: options.durability,
-    actor: options.instanceId,
+    actor: label,
     onLogged: (changes, circuits) => {
       for (const { key, version } of circuits) known.note(key, version);
       announcer.announce();
@@ -86,7 +106,8 @@ export function assembleStore(
       const { observer } = observation;
       if (observer?.onChange !== undefined) changes.forEach((each) => observer.onChange!(each));
     },
-    runAlone: () => runAloneOf(client),
+    runAlone: () => runtime.runAlone(client),
+    isPerCall: runtime.isPerCall,
     wasHeldUpSince,
     onTime: (sent, server, received) => offset.observe(sent, server, received),
   });
@@ -108,61 +129,70 @@ export function assembleStore(
   const outage = new Outage({
     check: () =>
       watched("check", onStatement, async () => {
-        await deadlines.race(begin(), "check database", table.sessions.check());
+        await deadlines.race(deadlines.begin(), "check database", table.sessions.check());
       }),
     wasHeldUpSince,
+    timers,
+    patienceMs: deadAfterMs && deadAfterMs + OUTAGE_TRUST_MS,
     onChange: (change) => {
       local?.clear();
       reports.run(() => options.onOutageChange?.(change));
     },
   });
   const single = { deadlines, onStatement };
-  const underway = new Underway();
   const run = <Result>(
     kind: StatementKind,
     action: string,
     send: (demand: Demand) => Promise<Result>,
     keys = 0,
-  ) =>
-    underway.run(() =>
-      runSingle(single, begin(), { kind, action, keys, isBackground: true }, send)
-    );
-  const announcer = new Announcer(() =>
+  ) => runSingle(single, deadlines.begin(), { kind, action, keys, isBackground: true }, send);
+  const announcer = runtime.announcer(() =>
     run("announce", "announce changes", (demand) => table.log.announce(demand))
   );
   const { historyMs, historyRows } = options;
   const logTrimmer = new LogTrimmer(
     () =>
-      run("prune", "prune changes", (demand) => table.log.prune(historyMs, historyRows, demand)),
+      runtime.background(() =>
+        run("prune", "prune changes", (demand) => table.log.prune(historyMs, historyRows, demand))
+      ),
     options,
+    timers,
   );
   const trimmer = maxCircuits === undefined ? undefined : new TableTrimmer(
     maxCircuits,
-    () => run("prune", "trim circuits", (demand) => table.trim(maxCircuits, demand)),
+    () =>
+      runtime.background(() =>
+        run("prune", "trim circuits", (demand) => table.trim(maxCircuits, demand))
+      ),
   );
-  const dispatcher = new Dispatcher(table, { ...single, trimmer });
+  const dispatcher = new Dispatcher(table, {
+    ...single,
+    trimmer,
+    gather: runtime.gather(onStatement),
+  });
   const tail = new TailDispatcher(table, single, (rows) => trimmer?.onAdded(rows));
   const guard = new OutageGuard(dispatcher, tail, outage, local);
-  const feed = new ChangeFeed(client, name, { timeoutMs, onError: reports.report });
+  const feed = runtime.feed(client, name);
   const refusals = new Refusals({
     count: (calls) =>
-      guard.isOut ? Promise.reject(outage.cause) : run(
-        "flush",
-        "count refusals",
-        (demand) => table.countRefused(calls, demand),
-        calls.length,
+      guard.isOut ? Promise.reject(outage.cause) : runtime.background(() =>
+        run(
+          "flush",
+          "count refusals",
+          (demand) => table.countRefused(calls, demand),
+          calls.length,
+        )
       ),
+    deadAfterMs,
   });
-  const instance = {
-    id: crypto.randomUUID(),
-    label: options.instanceId,
-    boundMs: Math.ceil(maxStalenessMs),
-  };
+  const instance = { id: crypto.randomUUID(), label, boundMs: Math.ceil(maxStalenessMs) };
   // A cache shows the instance beside its refreshes.
   const presence = maxStalenessMs > 0
     ? undefined
     : new Presence(() =>
-      run("flush", "register instance", (demand) => table.register(instance, demand))
+      runtime.background(() =>
+        run("flush", "register instance", (demand) => table.register(instance, demand))
+      )
     );
   const cache = maxStalenessMs === 0 ? undefined : new CircuitCache(guard, {
     instance,
@@ -175,17 +205,21 @@ export function assembleStore(
     now,
     onError: reports.report,
     feed,
+    timers,
+    refreshAfter: runtime.isPerCall ? EARLY_REFRESH : undefined,
+    answerWithinMs: deadAfterMs,
   });
   const circuits = cache ?? guard;
   // With a quorum no rule opens the fleet's circuits: the own circuits of each instance vote.
   const quorum = rules.quorum === undefined ? undefined : new QuorumCircuits(circuits, {
     rules,
-    label: options.instanceId,
+    label,
     now: decidingNow,
     deadlines,
   });
   const pruner = pruneIdleMs === undefined ? undefined : new BackgroundPruner(
-    (idleMs, limit) => underway.run(() => guard.prune(begin(), { idleMs, limit, isElected: true })),
+    (idleMs, limit) =>
+      runtime.background(() => guard.prune(deadlines.begin(), { idleMs, limit, isElected: true })),
     pruneIdleMs,
   );
   const watches = new Watches({
@@ -227,9 +261,11 @@ export function assembleStore(
         lastSeenAt: clock.toCaller(seenAt),
       })),
     history: new History({ log: guard, begin, clock }),
-    check: () => deadlines.race(begin(), "check store", checkReadiness(client, name)),
+    async check() {
+      await deadlines.race(begin(), "check store", checkReadiness(client, name));
+    },
     async close() {
-      const call = begin();
+      const call = deadlines.begin();
       pruner?.end();
       logTrimmer.end();
       watches.end();
@@ -243,8 +279,7 @@ export function assembleStore(
         outage.end();
       }
       // After it, nothing of the store is under way on the client, as far as calls have ended.
-      const settled = Promise.all([announcer.settled(), underway.settled()]);
-      await deadlines.race(call, "close store", settled).catch(() => {});
+      await deadlines.race(call, "close store", runtime.end()).catch(() => {});
     },
   };
 }

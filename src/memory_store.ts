@@ -47,7 +47,7 @@ const DEFAULT_ROWS = 1000;
  *
  * It takes the same options. It checks and ignores those that only a database needs: `table`,
  * `timeoutMs`, `onOutage`, `onOutageChange`, `onError`, `durability`, `pruneIdleMs`, `maxCircuits`,
- * `maxStalenessMs` and `countWithinMs`. Its log keeps the last 1000 changes by default. With `quorum` it
+ * `maxStalenessMs`, `countWithinMs` and `waitUntil`. Its log keeps the last 1000 changes by default. With `quorum` it
  * has no votes: it opens circuits as an instance of a fleet opens them for itself.
  *
  * @example
@@ -75,7 +75,8 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    */
   constructor(options: InMemoryCircuitBreakerStoreOptions = {}) {
     const resolved = resolveOptions(options);
-    const { now = () => Date.now(), rules, historyMs, instanceId: actor } = resolved;
+    const { now = () => Date.now(), rules, historyMs } = resolved;
+    const actor = resolved.instanceId ?? crypto.randomUUID();
     const historyRows = options.historyRows === undefined ? DEFAULT_ROWS : resolved.historyRows;
     const log = new MemoryLog({ historyMs, historyRows }, now);
     // One instance reaches no quorum. It judges alone, as each instance of a fleet does for itself.

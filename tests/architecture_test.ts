@@ -10,6 +10,7 @@ const MAX_LINES = 355;
 const FLOORS: readonly (readonly string[])[] = [
   ["ground"],
   ["time", "options", "adapters"],
+  ["edge"],
   ["ports"],
   ["rules"],
   // Neighbours that do not know each other.
@@ -22,6 +23,7 @@ const STORES: readonly string[] = [
   "src/store.ts",
   "src/memory_store.ts",
   "src/assemble_store.ts",
+  "src/store_runtime.ts",
 ];
 
 /** What a floor leaves alone although it lies below. */

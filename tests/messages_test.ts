@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { failureOf } from "./conformance/session.ts";
 import { ADAPTERS, ARGUMENTS, CLIENTS, METHODS, serverMessages } from "./messages/listed.ts";
+import { EDGE } from "./messages/edge_messages.ts";
 import { PROBING_OPTIONS } from "./messages/probing_options.ts";
 import { templates, templatesOf } from "./messages/templates.ts";
 import { openPostgresJs } from "./support/clients.ts";
@@ -44,7 +45,7 @@ Deno.test("every public error message reads as it is listed, and every one is li
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   const listed = [
-    ...[ARGUMENTS, PROBING_OPTIONS, METHODS, ADAPTERS, CLIENTS],
+    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, METHODS, ADAPTERS, CLIENTS],
     serverMessages(driver.client),
   ].flat();
   const shown: string[] = [];

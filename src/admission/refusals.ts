@@ -20,6 +20,8 @@ interface Waiting extends RefusedCalls {
 export interface RefusalsOptions {
   /** Sends them. Returns the keys of those that are to be sent again. */
   readonly count: (calls: readonly RefusedCalls[]) => Promise<readonly string[]>;
+  /** After how many milliseconds a count that has not ended is taken for dead; never by default. */
+  readonly deadAfterMs?: number | undefined;
   /** A clock that only goes on, in milliseconds; by default `performance.now()`. */
   readonly clock?: () => number;
   /** Numbers in [0, 1) that spread the statements of many instances. */
@@ -42,6 +44,7 @@ export class Refusals {
   readonly #clock: () => number;
   readonly #waiting = new Map<string, Waiting>();
   #counting: Promise<void> | undefined;
+  #countingSince = 0;
   #dueAt = Infinity;
   #isEnded = false;
 
@@ -66,8 +69,11 @@ export class Refusals {
 
   /** The database has answered a statement. */
   onAnswered(): void {
-    if (this.#counting !== undefined || this.#waiting.size === 0 || this.#isEnded) return;
-    if (this.#clock() >= this.#dueAt) this.#begin();
+    if (this.#waiting.size === 0 || this.#isEnded) return;
+    const now = this.#clock();
+    const { deadAfterMs = Infinity } = this.#options;
+    const isCounting = this.#counting !== undefined && now < this.#countingSince + deadAfterMs;
+    if (!isCounting && now >= this.#dueAt) this.#begin();
   }
 
   /** Counts what waits, and nothing from then on. Never rejects. */
@@ -94,9 +100,11 @@ export class Refusals {
   }
 
   #begin(): void {
-    this.#counting = this.#count().finally(() => {
-      this.#counting = undefined;
+    this.#countingSince = this.#clock();
+    const counting = this.#count().finally(() => {
+      if (this.#counting === counting) this.#counting = undefined;
     });
+    this.#counting = counting;
   }
 
   async #count(): Promise<void> {

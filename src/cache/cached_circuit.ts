@@ -51,6 +51,8 @@ export class CachedCircuit {
   #fence = 0;
   /** Questions in flight. The log's changes are meant for these too. */
   inFlight = 0;
+  /** When the last one was asked. */
+  questionAt: number = -Infinity;
   /** How many intervals have passed since a call last asked for the circuit. */
   idle = 0;
   /** In how many intervals it was used. */
@@ -98,13 +100,19 @@ export class CachedCircuit {
 
   /** Whether it can be dropped without losing more than an unknown key's successes. */
   get isDroppable(): boolean {
-    if (this.inFlight > 0 || this.successes.beingCounted > 0) return false;
+    if (this.#isAsked || this.successes.beingCounted > 0) return false;
     return this.successes.waiting === 0 || this.#needsNoRow;
   }
 
   /** Whether it is out of use. */
   get isOutOfUse(): boolean {
     return this.idle > (this.isRegular ? REGULAR_IDLE_INTERVALS : IDLE_INTERVALS);
+  }
+
+  /** Whether an answer can still come: a question whose request was cancelled never has one. */
+  get #isAsked(): boolean {
+    const { clock, answerWithinMs = Infinity } = this.#clocks;
+    return this.inFlight > 0 && clock() - this.questionAt <= answerWithinMs;
   }
 
   get #needsNoRow(): boolean {

@@ -12,13 +12,14 @@ import type {
   Votes,
 } from "../ports.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { CircuitState } from "../types.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
 import { elapsedClock, RESOLUTION_MS } from "./elapsed_clock.ts";
 import { CacheEntries, type Question } from "./entries.ts";
 import { Flusher } from "./flusher.ts";
-import { BACKGROUND_TIMERS, type CircuitCacheOptions, type Origin, type Timers } from "./origin.ts";
+import { BACKGROUND_TIMERS, type Timers } from "../time/timers.ts";
+import type { CircuitCacheOptions, Origin } from "./origin.ts";
 import { RefreshSchedule } from "./refresh_schedule.ts";
 import { Subscription } from "./subscription.ts";
 import { Suspects } from "./suspects.ts";
@@ -49,7 +50,7 @@ const WHOLE_INTERVAL = 0.75;
 export class CircuitCache implements Calls, Admin, Votes {
   readonly #origin: Origin;
   readonly #maxStalenessMs: number;
-  readonly #deadlines: Deadlines;
+  readonly #deadlines: CallDeadlines;
   readonly #clock: () => number;
   readonly #timers: Timers;
   readonly #entries: CacheEntries;
@@ -78,12 +79,13 @@ export class CircuitCache implements Calls, Admin, Votes {
       maxStalenessMs,
       timers,
       random,
+      refreshAfter: options.refreshAfter,
       refresh: () => this.#refresh(),
       isNeeded: () => this.#isNeeded(),
     });
     this.#subscription = new Subscription(feed, timers, () => this.#schedule.announce());
     this.#entries = new CacheEntries(
-      { clock, now },
+      { clock, now, answerWithinMs: options.answerWithinMs },
       hasFailureWindow,
       (isInUse) => this.#use(isInUse),
       (entry, { details }) => {
@@ -331,8 +333,9 @@ export class CircuitCache implements Calls, Admin, Votes {
     try {
       const followed = await this.#follower.follow(this.#deadlines.begin());
       this.#schedule.measured(this.#timers.now() - from);
-      if (followed !== "followed") void this.#wholeReads.read(this.#entries.all());
-      else void this.#wholeReads.readDue();
+      if (followed === "began" || followed === "began anew") {
+        void this.#wholeReads.read(this.#entries.all());
+      } else void this.#wholeReads.readDue();
     } catch {
       return false; // the statement was reported
     }

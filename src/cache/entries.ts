@@ -73,8 +73,12 @@ export class CacheEntries {
   /** Numbers a question before it is sent. `end` it when it is answered, or has failed. */
   ask(key: string): Question {
     const entry = this.#findOrAdd(key);
-    if (entry !== undefined) entry.inFlight++;
-    return { order: ++this.#order, at: this.#clocks.clock(), entry };
+    const at = this.#clocks.clock();
+    if (entry !== undefined) {
+      entry.inFlight++;
+      entry.questionAt = at;
+    }
+    return { order: ++this.#order, at, entry };
   }
 
   /** A question for an entry has been answered, or has failed. */
@@ -208,6 +212,8 @@ export class CacheEntries {
   }
 
   #drop(entry: CachedCircuit): void {
+    // One that was dropped with a question in flight may have been replaced by another.
+    if (this.#entries.get(entry.key) !== entry) return;
     this.#entries.delete(entry.key);
     if (this.#entries.size === 0) this.#onUse(false);
   }

@@ -1,11 +1,12 @@
 import { CircuitBreakerStoreError } from "../errors.ts";
 import type { FlushResult, Instance } from "../ports.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
 import type { CacheEntries } from "./entries.ts";
 import { LastCount, type OpenFlush, PIECE } from "./last_count.ts";
-import type { Origin, Timers } from "./origin.ts";
+import type { Timers } from "../time/timers.ts";
+import type { Origin } from "./origin.ts";
 
 /**
  * In which part of the time successes are counted. The first flush of an instance is sent in any part of it:
@@ -26,7 +27,7 @@ export interface FlusherOptions {
   instance: Instance;
   countWithinMs: number;
   maxStalenessMs: number;
-  deadlines: Deadlines;
+  deadlines: CallDeadlines;
   timers: Timers;
   random: () => number;
   onError: (error: unknown) => void;
@@ -50,6 +51,7 @@ export interface FlusherOptions {
  * - The row of the instance is gone: the successes of this piece are dropped, because they can have
  *   been counted. It is reported, and the row is made again.
  * - The database is out: flushing -> due.
+ * - A run that does not end is replaced by another, which begins with its flush. It sends no more then.
  * - `end`: to ended.
  */
 export class Flusher {
@@ -60,6 +62,8 @@ export class Flusher {
   #number = 0;
   #open: OpenFlush | undefined;
   #running: Promise<void> | undefined;
+  /** How many runs have begun. */
+  #runs = 0;
   #registering: Promise<void> | undefined;
   /** When the row of the instance was last written, by the timers' clock. */
   #seenAt = -Infinity;
@@ -97,7 +101,7 @@ export class Flusher {
     const last = new LastCount(this.#origin, this.#entries, this.#options);
     await last.run(call, async () => {
       await others;
-      await this.#running;
+      if (this.#options.timers.canJoin) await this.#running;
       const open = this.#open;
       this.#open = undefined;
       return open;
@@ -109,13 +113,17 @@ export class Flusher {
     this.#options.timers.stop(this.#timer);
     this.#timer = this.#options.timers.start(() => {
       this.#timer = undefined;
-      this.#running = this.#run().finally(() => {
-        this.#running = undefined;
-        if (this.#isEnded || this.#timer !== undefined) return;
-        if (this.#open !== undefined) this.#retry();
-        else if (this.#entries.hasCountable) this.note();
-      });
+      return this.#running = this.#run(++this.#runs);
     }, delayMs);
+  }
+
+  async #run(run: number): Promise<void> {
+    await this.#count(run);
+    if (run !== this.#runs) return;
+    this.#running = undefined;
+    if (this.#isEnded || this.#timer !== undefined) return;
+    if (this.#open !== undefined) this.#retry();
+    else if (this.#entries.hasCountable) this.note();
   }
 
   #retry(): void {
@@ -123,7 +131,7 @@ export class Flusher {
     this.#schedule(Math.min(maxStalenessMs, countWithinMs * RETRY) * (0.5 + random()));
   }
 
-  async #run(): Promise<void> {
+  async #count(run: number): Promise<void> {
     if (this.#origin.isOut) return this.#retry();
     try {
       if (this.#open !== undefined && !await this.#settle(this.#open)) return;
@@ -132,6 +140,7 @@ export class Flusher {
         await this.#register();
         const piece = entries.slice(from, from + PIECE);
         await this.#addMissing(piece);
+        if (run !== this.#runs) return;
         // While the row was made, the successes may have been dropped.
         if (!await this.#flush(piece.filter((entry) => entry.isCountable))) return;
       }
@@ -162,16 +171,20 @@ export class Flusher {
   async #send(open: OpenFlush): Promise<boolean> {
     const { deadlines, instance } = this.#options;
     let result: FlushResult;
+    // Until an answer says otherwise: it may never come.
+    open.isLost = true;
     try {
       result = await this.#origin.flush(deadlines.begin(), instance, open.flush);
     } catch {
-      open.isLost = true;
       return false;
     }
-    return result.outcome !== "busy" && this.#finish(open, result);
+    open.isLost = result.outcome !== "busy";
+    return open.isLost && this.#finish(open, result);
   }
 
   async #finish(open: OpenFlush, result: FlushResult): Promise<boolean> {
+    // Another run, or the end, has found out the same.
+    if (this.#open !== open) return false;
     this.#open = undefined;
     const leftOver = this.#close(open, result);
     if (leftOver.length === 0) return true;
@@ -218,7 +231,8 @@ export class Flusher {
   async #register(): Promise<void> {
     const { instance, deadlines, timers } = this.#options;
     if (timers.now() - this.#seenAt < RENEW_MS) return;
-    this.#registering ??= this.#origin.register(deadlines.begin(), instance)
+    if (timers.canJoin && this.#registering !== undefined) return await this.#registering;
+    this.#registering = this.#origin.register(deadlines.begin(), instance)
       .then(() => void (this.#seenAt = timers.now()))
       .finally(() => void (this.#registering = undefined));
     await this.#registering;

@@ -8,11 +8,12 @@ import {
 import { messageOf } from "../foreign_message.ts";
 import type { Flush, FlushResult, Instance } from "../ports.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
 import { countNow } from "./count_now.ts";
 import type { CacheEntries } from "./entries.ts";
-import type { Origin, Timers } from "./origin.ts";
+import type { Timers } from "../time/timers.ts";
+import type { Origin } from "./origin.ts";
 
 /** How many circuits one statement counts at most. */
 export const PIECE = 1000;
@@ -32,7 +33,7 @@ export interface OpenFlush {
 /** What the last count needs of a flusher's options. */
 export interface LastCountOptions {
   instance: Instance;
-  deadlines: Deadlines;
+  deadlines: CallDeadlines;
   timers: Timers;
   random: () => number;
 }
@@ -98,7 +99,7 @@ export class LastCount {
       const sent = await this.#origin.flush(call, instance, flush);
       if (sent.outcome !== "busy") return sent;
       if (performance.now() >= call.dueAt) return undefined;
-      await new Promise<void>((resolve) => timers.start(resolve, random() * PAUSE_MS));
+      await timers.pause(random() * PAUSE_MS);
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Admin, Calls, Feed, Instance, Tail } from "../ports.ts";
-import { startBackgroundTimer } from "../time/background_timer.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
+import type { Timers } from "../time/timers.ts";
 
 /**
  * What a cache asks. Each answer says where it comes from. A statement that answers a question is
@@ -24,21 +24,9 @@ export interface Clocks {
   clock: () => number;
   /** A clock that replaces the database's. */
   now: (() => number) | undefined;
+  /** Within how many milliseconds a question is answered, or never. By default there is no such time. */
+  answerWithinMs?: number | undefined;
 }
-
-/** Timers, and the clock that they go by. Tests replace them. */
-export interface Timers {
-  now(): number;
-  start(run: () => void, delayMs: number): unknown;
-  stop(timer: unknown): void;
-}
-
-/** Timers of the runtime. They do not keep the process alive. */
-export const BACKGROUND_TIMERS: Timers = {
-  now: () => performance.now(),
-  start: startBackgroundTimer,
-  stop: (timer) => clearTimeout(timer as ReturnType<typeof setTimeout>),
-};
 
 /** What a cache needs beside its origin. */
 export interface CircuitCacheOptions {
@@ -53,7 +41,7 @@ export interface CircuitCacheOptions {
   rateWindowMs?: number | undefined;
   /** Whether slow calls count. They are recorded at once then, as failures are. */
   hasSlowRate?: boolean | undefined;
-  deadlines: Deadlines;
+  deadlines: CallDeadlines;
   /** A clock that replaces the database's. */
   now: (() => number) | undefined;
   /** The clock that measures ages. By default `now`, or one that never stops. */
@@ -62,6 +50,10 @@ export interface CircuitCacheOptions {
   onError: (error: unknown) => void;
   feed: Feed;
   timers?: Timers | undefined;
+  /** The share of the bound between two refreshes, where the database answers in the rest of it. */
+  refreshAfter?: number | undefined;
+  /** Within how many milliseconds a question is answered, or never. By default there is no such time. */
+  answerWithinMs?: number | undefined;
   /** Numbers in [0, 1) that spread the statements of many instances. */
   random?: (() => number) | undefined;
 }

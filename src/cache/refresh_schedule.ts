@@ -1,6 +1,6 @@
-import type { Timers } from "./origin.ts";
+import type { Timers } from "../time/timers.ts";
 
-/** The share of the bound between two refreshes, where the database answers in the rest of it. */
+/** By default, a refresh is sent after this share of the bound. */
 const REFRESH_AFTER = 0.95;
 
 /** The room for the answer, in round trips of the average. */
@@ -15,6 +15,8 @@ export interface RefreshScheduleOptions {
   maxStalenessMs: number;
   timers: Timers;
   random: () => number;
+  /** The share of the bound between two refreshes, where the database answers in the rest of it. */
+  refreshAfter?: number | undefined;
   /** Refreshes. Returns `false` where it failed. */
   refresh: () => Promise<boolean>;
   /** Whether anything is to be refreshed. Called when a refresh has ended. */
@@ -52,14 +54,15 @@ export class RefreshSchedule {
 
   /** How long to wait between two refreshes, from when one is sent to when the next one is. */
   get intervalMs(): number {
-    const bound = this.#options.maxStalenessMs;
+    const { maxStalenessMs: bound, refreshAfter = REFRESH_AFTER } = this.#options;
     const latest = bound - ROOM * this.#roundTripMs - 5;
-    return Math.max(bound / 2, Math.min(bound * REFRESH_AFTER, latest));
+    return Math.max(bound / 2, Math.min(bound * refreshAfter, latest));
   }
 
   /** Something is to be refreshed from now on. */
   wake(): void {
-    if (this.#timer === undefined && !this.#isRefreshing && !this.#isEnded) void this.#refresh();
+    if (this.#timer !== undefined || this.#isRefreshing || this.#isEnded) return;
+    this.#options.timers.run(() => this.#refresh());
   }
 
   /** Other instances have changed circuits: refreshes soon. */
@@ -109,7 +112,6 @@ export class RefreshSchedule {
       ? Math.min(this.#dueAt, this.#announcedAt + pauseMs)
       : this.#dueAt;
     timers.stop(this.#timer);
-    const run = () => void this.#refresh();
-    this.#timer = timers.start(run, Math.max(0, dueAt - timers.now()));
+    this.#timer = timers.start(() => this.#refresh(), Math.max(0, dueAt - timers.now()));
   }
 }

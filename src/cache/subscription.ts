@@ -1,5 +1,5 @@
 import type { Feed } from "../ports.ts";
-import type { Timers } from "./origin.ts";
+import type { Timers } from "../time/timers.ts";
 
 /** How long it goes on listening, in milliseconds, when no circuit is in use any more. */
 const LINGER_MS = 30_000;

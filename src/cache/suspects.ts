@@ -1,9 +1,10 @@
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
 import { countNow } from "./count_now.ts";
 import type { CacheEntries } from "./entries.ts";
-import type { Origin, Timers } from "./origin.ts";
+import type { Timers } from "../time/timers.ts";
+import type { Origin } from "./origin.ts";
 
 /**
  * The pause between two counts of what waits: this share of the time for which a circuit has been suspect,
@@ -20,7 +21,7 @@ export interface SuspectsOptions {
   windowMs: number;
   /** The clock that measures ages. */
   clock: () => number;
-  deadlines: Deadlines;
+  deadlines: CallDeadlines;
   timers: Timers;
 }
 
@@ -61,14 +62,14 @@ export class Suspects {
     this.#suspects.set(entry, suspectAt);
     if (this.#isEnded || this.#isCounting) return;
     this.#options.timers.stop(this.#timer);
-    void this.#run();
+    this.#options.timers.run(() => this.#run());
   }
 
   /** Counts nothing more by itself. Resolves when no statement is under way. Never fails. */
   async end(): Promise<void> {
     this.#isEnded = true;
     this.#options.timers.stop(this.#timer);
-    await Promise.all(this.#underway);
+    if (this.#options.timers.canJoin) await Promise.all(this.#underway);
   }
 
   async #run(): Promise<void> {
@@ -79,7 +80,7 @@ export class Suspects {
     const ages = this.#all().map((entry) => entry.suspicionAge(clock()));
     if (this.#isEnded || ages.length === 0) return;
     const pauseMs = Math.max(maxStalenessMs * SHARE_OF_BOUND, Math.min(...ages) * SHARE_OF_AGE);
-    this.#timer = timers.start(() => void this.#run(), pauseMs);
+    this.#timer = timers.start(() => this.#run(), pauseMs);
   }
 
   /** Those that are still suspect. */

@@ -7,7 +7,7 @@ import type { Origin } from "./origin.ts";
 const PAGE = 1000;
 
 /** What a refresh has found. */
-export type Followed = "began" | "followed" | "began anew";
+export type Followed = "began" | "followed" | "began anew" | "overtaken";
 
 /**
  * Keeps the cached circuits up to date by the log of changes. After each statement every known
@@ -21,6 +21,7 @@ export type Followed = "began" | "followed" | "began anew";
  * - `follow`, and changes may have been missed: the known circuits are forgotten, and no answer to an
  *   earlier question is kept. It goes on from the new cursor.
  * - `follow` fails: the cursor stays.
+ * - The cursor has moved meanwhile: the page is not used, because it says what changed since another one.
  * - `rest`: to apart.
  */
 export class TailFollower {
@@ -40,10 +41,11 @@ export class TailFollower {
   /** Sends one statement. */
   async follow(call: Call): Promise<Followed> {
     const asked = this.#entries.askAny();
-    const page = await this.#origin.tail(call, this.#cursor, PAGE);
-    const isFirst = this.#cursor === undefined;
+    const after = this.#cursor;
+    const page = await this.#origin.tail(call, after, PAGE);
+    if (this.#cursor !== after) return "overtaken";
     this.#cursor = page.cursor;
-    if (isFirst) {
+    if (after === undefined) {
       this.#beganOrder = this.#entries.nextOrder();
       return "began";
     }

@@ -1,4 +1,4 @@
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { CachedCircuit } from "./cached_circuit.ts";
 import type { CacheEntries } from "./entries.ts";
 import type { Origin } from "./origin.ts";
@@ -28,13 +28,13 @@ const SHARE = 128;
 export class WholeReads {
   readonly #origin: Origin;
   readonly #entries: CacheEntries;
-  readonly #deadlines: Deadlines;
+  readonly #deadlines: CallDeadlines;
   #intervals = 0;
   /** The circuits in regular use that have yet to be read. */
   #queue: CachedCircuit[] = [];
   #due: CachedCircuit[] = [];
 
-  constructor(origin: Origin, entries: CacheEntries, deadlines: Deadlines) {
+  constructor(origin: Origin, entries: CacheEntries, deadlines: CallDeadlines) {
     this.#origin = origin;
     this.#entries = entries;
     this.#deadlines = deadlines;

@@ -8,6 +8,7 @@ import {
   textOf,
 } from "./check.ts";
 import { MAX_ACTOR } from "./force.ts";
+import { describe } from "../describe.ts";
 import { isOptions } from "../option_names.ts";
 import { assertNeeds, resolveRules } from "./resolve_rules.ts";
 import type {
@@ -57,6 +58,7 @@ export const STORE_OPTIONS: readonly StoreOption[] = [
   "historyMs",
   "historyRows",
   "instanceId",
+  "waitUntil",
   "mode",
 ];
 
@@ -72,6 +74,7 @@ export const IGNORED_IN_MEMORY: readonly StoreOption[] = [
   "maxCircuits",
   "maxStalenessMs",
   "countWithinMs",
+  "waitUntil",
 ];
 
 /** A store's own options after validation. */
@@ -93,8 +96,9 @@ export interface ResolvedOptions {
   countWithinMs: number;
   historyMs: number;
   historyRows: number;
-  /** The label of the instance, which is random where none is given. */
-  instanceId: string;
+  /** The label of the instance; `undefined` for a random one. */
+  instanceId: string | undefined;
+  waitUntil: ((work: Promise<unknown>) => void) | undefined;
   /** Whether the store refuses no call. */
   isObserving: boolean;
 }
@@ -138,7 +142,10 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
   assertMilliseconds(ACTION, "historyMs", historyMs);
   assertCount(ACTION, "historyRows", historyRows, 1, 10_000_000);
   const rules = resolveRules(options);
+  assertFunction(ACTION, "waitUntil", options.waitUntil);
+  if (options.waitUntil !== undefined) assertNoTimers(options);
   return {
+    waitUntil: options.waitUntil,
     table,
     now,
     timeoutMs,
@@ -153,11 +160,27 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     historyMs: Math.ceil(historyMs),
     historyRows,
     instanceId: instanceId === undefined
-      ? crypto.randomUUID()
+      ? undefined
       : textOf(ACTION, "instanceId", instanceId, 1, MAX_ACTOR),
     isObserving: isObservingOf(options.mode, rules),
     rules,
   };
+}
+
+/** What a store does at times of its own, and what to do about it where it has no timers. */
+function assertNoTimers({ pruneIdleMs, maxCircuits, quorum }: PostgresCircuitBreakerStoreOptions) {
+  for (const [name, value] of Object.entries({ pruneIdleMs, maxCircuits })) {
+    if (value === undefined) continue;
+    throw new TypeError(
+      `Cannot ${ACTION}: "${name}" must be absent with "waitUntil", call prune() in a scheduled ` +
+        `handler instead, received ${describe(value)}`,
+    );
+  }
+  if (quorum === undefined) return;
+  throw new TypeError(
+    `Cannot ${ACTION}: "quorum" must be absent with "waitUntil", because an instance there does not ` +
+      `live long enough to vote, received ${describe(quorum)}`,
+  );
 }
 
 function assertTimer(name: string, value: number): void {

@@ -163,6 +163,24 @@ export interface PostgresCircuitBreakerStoreOptions extends RuleOptions, PolicyO
    * @default {crypto.randomUUID()} a new one for each store
    */
   instanceId?: string | undefined;
+  /**
+   * Keeps a request alive until a promise has settled, for runtimes that end promises, sockets and
+   * timers together with their request: `waitUntil` of `cloudflare:workers` or `@vercel/functions`, or
+   * `(work) => context.waitUntil(work)` of a store that is made within a request. The store calls it
+   * within its methods, with promises that never reject.
+   *
+   * With it, no call waits for work of another call, and nothing happens between calls. Each call sends a
+   * statement of its own. A call also begins what is due in the background: the check of an outage, a
+   * refresh of the cache when half of `maxStalenessMs` has passed, the count of successes that wait. An
+   * instance that the runtime evicts loses these successes. The store does not `listen`. `pruneIdleMs`,
+   * `maxCircuits` and `quorum` need more than that and cannot be used with it: call `prune` in a
+   * scheduled handler instead.
+   *
+   * Without it, each call rejects in Cloudflare Workers and in Vercel's edge runtime.
+   *
+   * @default {undefined} the store runs in a process
+   */
+  waitUntil?: ((work: Promise<unknown>) => void) | undefined;
 }
 
 /**

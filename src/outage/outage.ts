@@ -1,7 +1,7 @@
 import { isCircuitBreakerStoreError, isOutage, isStoreTimeoutError } from "../errors.ts";
 import type { OutageChange } from "../options/store_options.ts";
 import type { StatementEvent, StatementKind } from "../ports.ts";
-import { startBackgroundTimer } from "../time/background_timer.ts";
+import { BACKGROUND_TIMERS, type Timers } from "../time/timers.ts";
 
 /** The pause before the first check. It is short, because most lost connections are no outage. */
 const FIRST_CHECK_MS = 20;
@@ -29,6 +29,13 @@ export interface OutageOptions {
   wasHeldUpSince: (moment: number) => boolean;
   /** Called at the begin and at the end of an outage. Does not throw. */
   onChange: (change: OutageChange) => void;
+  /** What starts the checks. By default timers of the process. */
+  timers?: Timers;
+  /**
+   * After how many milliseconds without the answer of a check calls ask the database by themselves. By
+   * default never: checks come by themselves.
+   */
+  patienceMs?: number;
 }
 
 /**
@@ -46,8 +53,11 @@ export interface OutageOptions {
  */
 export class Outage {
   readonly #options: OutageOptions;
+  readonly #timers: Timers;
   #cause: Error | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: unknown;
+  /** When it was last found out, by the clock of the timers. */
+  #foundAt = 0;
   /** Checks since a call last succeeded: an outage that comes back at once is asked less often. */
   #checks = 0;
   /** When the last outage ended, on the clock of `performance.now()`. */
@@ -56,11 +66,15 @@ export class Outage {
 
   constructor(options: OutageOptions) {
     this.#options = options;
+    this.#timers = options.timers ?? BACKGROUND_TIMERS;
   }
 
-  /** What showed that the database is out; `undefined` while it is in. */
+  /** What showed that the database is out; `undefined` while it is in, and where that is long ago. */
   get cause(): Error | undefined {
-    return this.#cause;
+    const { patienceMs } = this.#options;
+    const isOld = this.#cause !== undefined && patienceMs !== undefined &&
+      this.#timers.now() - this.#foundAt > patienceMs;
+    return isOld ? undefined : this.#cause;
   }
 
   /** A statement has ended. */
@@ -78,7 +92,7 @@ export class Outage {
   end(): void {
     this.#isEnded = true;
     this.#cause = undefined;
-    clearTimeout(this.#timer);
+    this.#timers.stop(this.#timer);
     this.#timer = undefined;
   }
 
@@ -98,23 +112,22 @@ export class Outage {
   }
 
   #scheduleCheck(reason: unknown): void {
+    this.#foundAt = this.#timers.now();
     const most = sqlStateOf(reason) === READ_ONLY ? MAX_READ_ONLY_CHECK_MS : MAX_CHECK_MS;
     const delay = Math.min(FIRST_CHECK_MS * 2 ** this.#checks, most);
     this.#checks++;
-    this.#timer = startBackgroundTimer(
-      () => void this.#check(),
-      delay * (0.5 + Math.random() / 2),
-    );
+    this.#timer = this.#timers.start(() => this.#check(), delay * (0.5 + Math.random() / 2));
   }
 
   async #check(): Promise<void> {
     try {
       await this.#options.check();
     } catch (error) {
-      if (!this.#isEnded) this.#scheduleCheck(error);
+      if (this.#cause !== undefined) this.#scheduleCheck(error);
       return;
     }
-    if (this.#isEnded) return;
+    // Two checks can be under way where the first one was taken for dead.
+    if (this.#cause === undefined) return;
     this.#cause = undefined;
     this.#endedAt = performance.now();
     this.#options.onChange({ isOut: false });

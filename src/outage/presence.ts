@@ -13,7 +13,6 @@ export class Presence {
   readonly #register: () => Promise<unknown>;
   readonly #clock: () => number;
   #dueAt: number | undefined;
-  #isWriting = false;
   #isEnded = false;
 
   /** `register` writes the row, and reports its errors. */
@@ -26,12 +25,9 @@ export class Presence {
   onAnswered(): void {
     const now = this.#clock();
     this.#dueAt ??= now + FIRST_MS;
-    if (now < this.#dueAt || this.#isWriting || this.#isEnded) return;
+    if (now < this.#dueAt || this.#isEnded) return;
     this.#dueAt = now + RENEW_MS;
-    this.#isWriting = true;
-    this.#register().catch(() => {}).finally(() => {
-      this.#isWriting = false;
-    });
+    this.#register().catch(() => {});
   }
 
   /** Stops for good. */

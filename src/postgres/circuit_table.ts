@@ -60,6 +60,8 @@ export interface CircuitTableOptions extends StatementRunnerOptions {
   actor: string;
   /** How the client runs a statement from inside of which the server may close the connection. */
   runAlone: () => RunAlone | undefined;
+  /** Whether each call may have a connection of its own, which only its program ends. */
+  isPerCall?: boolean;
   /** Whether the process was held up since a moment of `performance.now()`. */
   wasHeldUpSince: (moment: number) => boolean;
 }
@@ -81,13 +83,13 @@ export class CircuitTable {
   readonly #recorder: Recorder;
 
   constructor(client: PostgresClient, table: TableName, options: CircuitTableOptions) {
-    const { runAlone, wasHeldUpSince } = options;
+    const { runAlone, wasHeldUpSince, isPerCall = false } = options;
     this.sessions = new ReadOnlySessions({
       look: (closing) => this.#look(closing),
       mayClose: () => runAlone() !== undefined,
     });
     this.#runner = new StatementRunner(
-      { client, table, wasHeldUpSince, onReadOnly: this.sessions.met },
+      { client, table, wasHeldUpSince, isPerCall, onReadOnly: this.sessions.met },
       options,
     );
     this.#options = options;

@@ -10,6 +10,13 @@ import type { PostgresClient } from "../types.ts";
 export const SEND_AS_IT_IS =
   '"client" must send the text with its $1 placeholders and the params as they are';
 
+/** What to do about a connection that belongs to another request. */
+export const CONNECT_PER_CALL =
+  '"client" must connect for each call, because this runtime binds a connection to its request';
+
+/** What to do about a connection that its program has ended. */
+export const END_LATER = '"client" must end a connection only when its statement has been answered';
+
 /** What to do about a driver that returns its rows bare. */
 const WRAP = "wrap it as { query: async (text, params) => ({ rows: await run(text, params) }) }";
 

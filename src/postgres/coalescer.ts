@@ -82,8 +82,8 @@ export type Send<Answer> = (
   demand: Demand,
 ) => Promise<Answer[]>;
 
-/** What a coalescer needs. */
-export interface CoalescerOptions {
+/** Which statements answer calls, and how many calls they take. */
+export interface GatherOptions {
   readonly kind: StatementKind;
   /** What its calls do, for errors: "read circuit". */
   readonly action: string;
@@ -91,8 +91,18 @@ export interface CoalescerOptions {
   readonly keys: number;
   /** Calls that may wait. */
   readonly waiting: number;
+}
+
+/** What a coalescer needs. */
+export interface CoalescerOptions extends GatherOptions {
   readonly deadlines: Deadlines;
   readonly onStatement: OnStatement;
+}
+
+/** Has calls answered by statements. */
+export interface Joins<Answer> {
+  /** Has a call answered by the next statement. */
+  join(call: Call, key: string): PendingKey<Answer>;
 }
 
 /** Cheaper than `queueMicrotask`, which some runtimes wrap. */
@@ -111,7 +121,7 @@ const MICROTASK = Promise.resolve();
  * - the deadline is over: gathering or in flight -> settled, with an error. A statement whose keys are
  *   all settled is abandoned: the next one is sent although it has not ended.
  */
-export class Coalescer<Answer extends { key: string }> {
+export class Coalescer<Answer extends { key: string }> implements Joins<Answer> {
   readonly #send: Send<Answer>;
   readonly #options: CoalescerOptions;
   #gathering: PendingKey<Answer>[] = [];
@@ -131,7 +141,6 @@ export class Coalescer<Answer extends { key: string }> {
     this.#options = options;
   }
 
-  /** Has a call answered by the next statement. */
   join(call: Call, key: string): PendingKey<Answer> {
     if (this.#calls >= this.#options.waiting) throw this.#overload();
     const pending = this.#find(key) ?? this.#add(call, key);

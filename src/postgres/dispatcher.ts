@@ -13,10 +13,10 @@ import type {
   StatementKind,
 } from "../ports.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import { type CircuitState, MAX_COUNT } from "../types.ts";
 import type { CircuitTable } from "./circuit_table.ts";
-import { Coalescer, type PendingKey, type Send } from "./coalescer.ts";
+import type { GatherOptions, Joins, PendingKey, Send } from "./coalescer.ts";
 import type { Demand } from "./executor.ts";
 import { runSingle } from "./single.ts";
 import type { ClaimedCircuit, ClaimRequest } from "./statements/probe.ts";
@@ -29,9 +29,16 @@ const KEYS = 500;
 /** Calls that may wait, which bounds the memory of a flood. */
 const MAX_WAITING = 100_000;
 
+/** Has the calls of one kind answered by statements. */
+export type Gather = <Answer extends { key: string }>(
+  send: Send<Answer>,
+  options: GatherOptions,
+) => Joins<Answer>;
+
 /** What a dispatcher needs beside its table. */
 export interface DispatcherOptions {
-  readonly deadlines: Deadlines;
+  readonly gather: Gather;
+  readonly deadlines: CallDeadlines;
   /** Keeps the table within its bound, where it has one. */
   readonly trimmer: TableTrimmer | undefined;
   readonly onStatement: OnStatement;
@@ -39,7 +46,7 @@ export interface DispatcherOptions {
 
 /**
  * Sends statements for calls. One statement answers all calls of a kind that began while the
- * statement before it was in flight. Reads never wait behind writes.
+ * statement before it was in flight, where calls may share one. Reads never wait behind writes.
  *
  * Each caller gets its answer only after its own effect is committed. The calls of a statement take
  * effect in a serial order: failures first, then successes, each with its own count.
@@ -47,26 +54,26 @@ export interface DispatcherOptions {
 export class Dispatcher implements Calls, Admin {
   readonly #table: CircuitTable;
   readonly #options: DispatcherOptions;
-  readonly #reads: Coalescer<Circuit>;
-  readonly #records: Coalescer<Circuit>;
-  readonly #claims: Coalescer<ClaimedCircuit>;
-  readonly #moves: Record<CircuitState, Coalescer<Circuit>>;
+  readonly #reads: Joins<Circuit>;
+  readonly #records: Joins<Circuit>;
+  readonly #claims: Joins<ClaimedCircuit>;
+  readonly #moves: Record<CircuitState, Joins<Circuit>>;
 
   constructor(table: CircuitTable, options: DispatcherOptions) {
     this.#table = table;
     this.#options = options;
-    const { trimmer } = options;
-    const coalescer = <Circuits extends Circuit>(
+    const { trimmer, gather } = options;
+    const gathered = <Circuits extends Circuit>(
       kind: StatementKind,
       action: string,
       send: Send<Circuits>,
-    ) => new Coalescer(send, { ...options, kind, action, keys: KEYS, waiting: MAX_WAITING });
-    this.#reads = coalescer(
+    ) => gather(send, { kind, action, keys: KEYS, waiting: MAX_WAITING });
+    this.#reads = gathered(
       "read",
       "read circuit",
       (keys, demand) => table.read(keys.map(({ key }) => key), demand),
     );
-    this.#records = coalescer(
+    this.#records = gathered(
       "record",
       "record result",
       (keys, demand) =>
@@ -74,13 +81,13 @@ export class Dispatcher implements Calls, Admin {
           ? table.record(keys, demand)
           : this.#recordAndTrim(trimmer, keys, demand),
     );
-    this.#claims = coalescer(
+    this.#claims = gathered(
       "claim",
       "claim probe",
       (keys, demand) => table.claim(keys.map(toClaimRequest), demand),
     );
     const movesTo = (to: CircuitState) =>
-      coalescer<Circuit>(
+      gathered<Circuit>(
         "transition",
         "move circuit",
         (keys, demand) => table.transition(keys.map(({ key }) => key), to, demand),

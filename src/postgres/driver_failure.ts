@@ -38,6 +38,13 @@ const FETCH_MESSAGE =
 const CONNECTION_MESSAGE =
   /\bconnect(?:ions?|ed|ing)?\b|\bterminated\b|\btime(?:d )?out\b|\bnot queryable\b|\bpool\b|\bsocket\b|\b(?:is|was|been) (?:closed|closing|ended|destroyed)\b|\bnetwork\b|\bunreachable\b|\bend of file\b/i;
 
+/** What pg says of a client and a pool that `end` was called for, also in the middle of a statement. */
+const ENDED_MESSAGE =
+  /^Client was closed and is not queryable|^Connection terminated$|^Cannot use a pool after calling end/;
+
+/** What workerd says of a socket that another request has opened. */
+const OTHER_REQUEST = /^Cannot perform I\/O on behalf of a different request/;
+
 /** How deep causes are followed: they can form a circle. */
 const MAX_DEPTH = 3;
 
@@ -51,6 +58,21 @@ export function isMisuse(cause: unknown, isThrown: boolean): boolean {
   if (chain.some(hasConnectionSign)) return false;
   if (chain.some(hasMisuseSign)) return true;
   return isThrown && !chain.some(({ message }) => CONNECTION_MESSAGE.test(textOf(message)));
+}
+
+/**
+ * Whether an error says that the program itself has ended the connection. Where each call has one of its
+ * own, it says nothing about the connections of other calls.
+ */
+export function isEndedByProgram(cause: unknown): boolean {
+  return chainOf(cause).some(({ code, message }) =>
+    code === "CONNECTION_ENDED" || ENDED_MESSAGE.test(textOf(message))
+  );
+}
+
+/** Whether an error says that the connection belongs to another request. */
+export function isOfOtherRequest(cause: unknown): boolean {
+  return chainOf(cause).some(({ message }) => OTHER_REQUEST.test(textOf(message)));
 }
 
 interface Failure {

@@ -41,6 +41,8 @@ type StatementText = Pick<Statement<never, unknown>, "action" | "text" | "isRead
 export interface Execution {
   readonly client: PostgresClient;
   readonly table: TableName;
+  /** Whether each call may have a connection of its own, which only its program ends. */
+  readonly isPerCall?: boolean;
   /** Called for each session that took no writes. */
   readonly onReadOnly: () => void;
   /** Whether the process was held up since a moment of `performance.now()`. */
@@ -109,7 +111,9 @@ async function retry<Result>(
     if (isRetried) await pause(Math.random() * Math.min(2 ** attempt, MAX_PAUSE_MS));
     // Asked again: its deadline can be over meanwhile.
     if (!isRetried || !demand.isAwaited) {
-      throw storeError(demand.refusal ?? error, execution.table, statement.action, isThrown);
+      const cause = demand.refusal ?? error;
+      const { table, isPerCall } = execution;
+      throw storeError(cause, table, statement.action, { isThrown, isPerCall });
     }
     beganAt = performance.now();
     try {

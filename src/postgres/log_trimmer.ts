@@ -1,4 +1,4 @@
-import { startBackgroundTimer } from "../time/background_timer.ts";
+import { BACKGROUND_TIMERS, type Timers } from "../time/timers.ts";
 
 /** The share of `historyRows` that an instance may write before it removes rows. */
 const SHARE = 10;
@@ -28,7 +28,8 @@ export class LogTrimmer {
   readonly #intervalMs: number;
   #written: number;
   #isPruning = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #timers: Timers;
+  #timer: unknown;
   /** Whether the timer is set for rows that were written. */
   #isSoon = false;
   #isEnded = false;
@@ -36,7 +37,9 @@ export class LogTrimmer {
   constructor(
     prune: () => Promise<unknown>,
     { historyMs, historyRows }: { historyMs: number; historyRows: number },
+    timers: Timers = BACKGROUND_TIMERS,
   ) {
+    this.#timers = timers;
     this.#prune = prune;
     this.#intervalMs = Math.min(historyMs, MAX_INTERVAL_MS);
     this.#rows = Math.max(1, Math.min(Math.floor(historyRows / SHARE), MOST_ROWS));
@@ -47,25 +50,28 @@ export class LogTrimmer {
   /** Rows of the log were written. */
   onLogged(rows: number): void {
     this.#written += rows;
-    if (this.#written >= this.#rows) void this.#run();
-    else if (!this.#isSoon) this.#schedule(Math.min(REST_MS, this.#intervalMs), true);
+    if (this.#written < this.#rows) {
+      if (!this.#isSoon) this.#schedule(Math.min(REST_MS, this.#intervalMs), true);
+    } else if (!this.#isPruning) {
+      this.#timers.run(() => this.#run());
+    }
   }
 
   /** Stops for good. */
   end(): void {
     this.#isEnded = true;
-    clearTimeout(this.#timer);
+    this.#timers.stop(this.#timer);
   }
 
   #schedule(ms: number, isSoon: boolean): void {
-    clearTimeout(this.#timer);
+    this.#timers.stop(this.#timer);
     if (this.#isEnded) return;
     this.#isSoon = isSoon;
-    this.#timer = startBackgroundTimer(() => void this.#run(), ms * (0.5 + Math.random()));
+    this.#timer = this.#timers.start(() => this.#run(), ms * (0.5 + Math.random()));
   }
 
   async #run(): Promise<void> {
-    if (this.#isPruning || this.#isEnded) return;
+    if (this.#isEnded) return;
     this.#isPruning = true;
     this.#written = 0;
     try {

@@ -1,11 +1,11 @@
 import type { OnStatement, StatementKind } from "../ports.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { Demand } from "./executor.ts";
 
 /** What a statement of its own needs. */
 export interface SingleOptions {
-  readonly deadlines: Deadlines;
+  readonly deadlines: CallDeadlines;
   readonly onStatement: OnStatement;
 }
 

@@ -6,8 +6,8 @@ import {
   StoreUnavailableError,
 } from "../errors.ts";
 import { messageOf } from "../foreign_message.ts";
-import { SEND_AS_IT_IS } from "./client_contract.ts";
-import { isMisuse } from "./driver_failure.ts";
+import { CONNECT_PER_CALL, END_LATER, SEND_AS_IT_IS } from "./client_contract.ts";
+import { isEndedByProgram, isMisuse, isOfOtherRequest } from "./driver_failure.ts";
 import type { TableName } from "./identifier.ts";
 import { sqlStateOf } from "./sql_state.ts";
 
@@ -32,25 +32,32 @@ const UNAVAILABLE: readonly string[] = [
   "57P05", // idle_session_timeout
 ];
 
-/**
- * A driver's error as one of ours, with what to do about it where that is known. `isThrown` says that
- * the client threw it instead of rejecting.
- */
+/** Circumstances of an error. */
+export interface Circumstances {
+  /** Whether the client threw it instead of rejecting. */
+  readonly isThrown?: boolean;
+  /** Whether each call may have a connection of its own, which only its program ends. */
+  readonly isPerCall?: boolean;
+}
+
+/** A driver's error as one of ours, with what to do about it where that is known. */
 export function storeError(
   cause: unknown,
   table: TableName,
   action: string,
-  isThrown = false,
+  circumstances: Circumstances = {},
 ): CircuitBreakerStoreError {
   if (isCircuitBreakerStoreError(cause)) return cause;
   const sqlState = sqlStateOf(cause);
   const options = { cause, sqlState };
   const message = `Cannot ${action}: ${messageOf(cause, table.hidden)}`;
   switch (sqlState) {
-    case undefined:
-      return isMisuse(cause, isThrown)
-        ? new CircuitBreakerStoreError(`${message}: ${SEND_AS_IT_IS}`, options)
-        : new StoreUnavailableError(message, options);
+    case undefined: {
+      const hint = mistakeOf(cause, circumstances);
+      return hint === undefined
+        ? new StoreUnavailableError(message, options)
+        : new CircuitBreakerStoreError(`${message}: ${hint}`, options);
+    }
     case "42P01": // undefined_table
     case "3F000": // invalid_schema_name
       return new SchemaError(
@@ -73,4 +80,14 @@ export function storeError(
   return UNAVAILABLE.some((prefix) => sqlState.startsWith(prefix))
     ? new StoreUnavailableError(message, options)
     : new CircuitBreakerStoreError(message, options);
+}
+
+/** What to do about an error that says nothing about the database; `undefined` for all others. */
+function mistakeOf(
+  cause: unknown,
+  { isThrown = false, isPerCall = false }: Circumstances,
+): string | undefined {
+  if (isOfOtherRequest(cause)) return CONNECT_PER_CALL;
+  if (isPerCall && isEndedByProgram(cause)) return END_LATER;
+  return isMisuse(cause, isThrown) ? SEND_AS_IT_IS : undefined;
 }

@@ -1,7 +1,7 @@
 import { keepLast } from "../keep_last.ts";
 import type { Answer, Votes } from "../ports.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import { MAX_JUDGED } from "./own_circuits.ts";
 
 /** How often a vote is renewed while calls show that its instance lives, in milliseconds. */
@@ -34,7 +34,7 @@ export interface BallotsOptions {
   readonly label: string;
   /** The clock that decides, as far as this instance knows it. */
   readonly now: () => number;
-  readonly deadlines: Deadlines;
+  readonly deadlines: CallDeadlines;
   /** Called with each answer to a vote. */
   readonly onAnswer: (ballot: Ballot, answer: Answer) => void;
 }

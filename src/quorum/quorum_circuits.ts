@@ -14,7 +14,7 @@ import type {
 } from "../ports.ts";
 import { effectiveState, forcedAt } from "../rules/forcing.ts";
 import type { Call } from "../time/call.ts";
-import type { Deadlines } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
 import type { CircuitState } from "../types.ts";
 import { type Ballot, Ballots } from "./ballots.ts";
 import { OwnCircuits } from "./own_circuits.ts";
@@ -26,7 +26,7 @@ export interface QuorumOptions {
   readonly label: string;
   /** The clock that decides, as far as this instance knows it. */
   readonly now: () => number;
-  readonly deadlines: Deadlines;
+  readonly deadlines: CallDeadlines;
 }
 
 /**

@@ -20,6 +20,24 @@ const SHARED_MS = 2;
 /** Cheaper than `queueMicrotask`, which some runtimes wrap. */
 const MICROTASK = Promise.resolve();
 
+/** Begins calls, and ends what they wait for at their deadlines. */
+export interface CallDeadlines {
+  /** Begins a call. */
+  begin(): Call;
+  /** Waits for work until the deadline of a call. What the work becomes later is ignored. */
+  race<Result>(call: Call, action: string, work: Promise<Result>): Promise<Result>;
+  /**
+   * Whether the process was held up since a moment of `performance.now()`, long enough that a timer
+   * of a driver may have fired only for this reason.
+   */
+  wasHeldUpSince(moment: number): boolean;
+}
+
+/** The error of what has not ended by its deadline. */
+export function timeoutError(action: string, timeoutMs: number): StoreTimeoutError {
+  return new StoreTimeoutError(`Cannot ${action}: no answer in ${timeoutMs} ms`);
+}
+
 /** Something that must have ended by a deadline. */
 export interface Expiring {
   /** What is being done, for the error: "read circuit". */
@@ -47,7 +65,7 @@ export interface Expiring {
  * - the timer fires, something is due: ticking -> last read -> ticking, or at rest.
  * - `settled`: to at rest, once nothing is pending.
  */
-export class Deadlines {
+export class Deadlines implements CallDeadlines {
   readonly #timeoutMs: number;
   readonly #timer: IdleTimer;
   /** By their deadlines, the earliest first. Some are settled. */
@@ -112,7 +130,6 @@ export class Deadlines {
     }
   }
 
-  /** Waits for work until the deadline of a call. What the work becomes later is ignored. */
   race<Result>(call: Call, action: string, work: Promise<Result>): Promise<Result> {
     return new Promise((resolve, reject) => {
       const entry = {
@@ -133,10 +150,6 @@ export class Deadlines {
     });
   }
 
-  /**
-   * Whether the process was held up since a moment of `performance.now()`, long enough that a timer
-   * of a driver may have fired only for this reason.
-   */
   wasHeldUpSince(moment: number): boolean {
     if (this.#heldUpUntil > moment) return true;
     return performance.now() - this.#timer.dueAt >= this.#timeoutMs / 2;
@@ -192,15 +205,11 @@ export class Deadlines {
     const due = this.#entries.filter((entry) => entry.dueAt - now <= 0.5);
     for (const entry of due) {
       if (entry.isSettled) continue;
-      const error = errors.get(entry.action) ?? this.#timeout(entry.action);
+      const error = errors.get(entry.action) ?? timeoutError(entry.action, this.#timeoutMs);
       errors.set(entry.action, error);
       entry.expire(error);
     }
     this.#goOn(now);
-  }
-
-  #timeout(action: string): StoreTimeoutError {
-    return new StoreTimeoutError(`Cannot ${action}: no answer in ${this.#timeoutMs} ms`);
   }
 
   #wakeFor({ dueAt }: Expiring, now: number): void {

@@ -1,7 +1,7 @@
 /** Virtual time for a simulation of many instances over real statements. */
 
 import { setImmediate } from "node:timers";
-import type { Timers } from "../../src/cache/origin.ts";
+import type { Timers } from "../../src/time/timers.ts";
 import type { PostgresClient } from "../../src/types.ts";
 
 interface Event {
@@ -14,6 +14,7 @@ interface Event {
 
 /** Runs events in the order of their times. Between two of them, everything runs that waits for nothing. */
 export class EventQueue implements Timers {
+  readonly canJoin = true;
   #now: number;
   #number = 0;
   /** A binary heap: each event is before the two that follow it. */
@@ -27,7 +28,12 @@ export class EventQueue implements Timers {
     return this.#now;
   }
 
-  start(run: () => Promise<void> | void, delayMs: number): unknown {
+  start(run: () => unknown, delayMs: number): unknown {
+    return this.startAwaited(() => void run(), delayMs);
+  }
+
+  /** Nothing else runs until the promise of this has settled. */
+  startAwaited(run: () => Promise<void> | void, delayMs: number): unknown {
     const event = { at: this.#now + delayMs, number: this.#number++, run, isStopped: false };
     this.#push(event);
     return event;
@@ -35,6 +41,14 @@ export class EventQueue implements Timers {
 
   stop(timer: unknown): void {
     if (timer !== undefined) (timer as Event).isStopped = true;
+  }
+
+  run(work: () => Promise<unknown>): void {
+    void work();
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.start(resolve, ms));
   }
 
   /** Runs all events up to a time. */
@@ -117,7 +131,7 @@ export class DelayedClient implements PostgresClient {
         const answer = this.#client.query(text, params);
         // It may fail before anything waits for it.
         answer.catch(() => {});
-        this.#events.start(async () => {
+        this.#events.startAwaited(async () => {
           this.inFlight--;
           await answer.then(resolve, reject);
         }, this.#wayMs());

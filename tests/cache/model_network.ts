@@ -2,11 +2,12 @@
 
 import { assert } from "@std/assert";
 import { CircuitCache } from "../../src/cache/circuit_cache.ts";
-import type { CircuitCacheOptions, Origin, Timers } from "../../src/cache/origin.ts";
+import type { CircuitCacheOptions, Origin } from "../../src/cache/origin.ts";
 import type { Circuit } from "../../src/circuit.ts";
 import type { Answer, Source } from "../../src/ports.ts";
 import type { Call } from "../../src/time/call.ts";
 import { Deadlines } from "../../src/time/deadlines.ts";
+import type { Timers } from "../../src/time/timers.ts";
 import type { CircuitState } from "../../src/types.ts";
 import { ModelDatabase } from "./model_database.ts";
 
@@ -32,6 +33,7 @@ export async function settle(): Promise<void> {
 
 /** A clock that the test moves, and its timers. */
 export class VirtualTimers implements Timers {
+  readonly canJoin = true;
   #now = 0;
   readonly #timers = new Set<{ run: () => void; at: number }>();
 
@@ -47,6 +49,14 @@ export class VirtualTimers implements Timers {
 
   stop(timer: unknown): void {
     this.#timers.delete(timer as { run: () => void; at: number });
+  }
+
+  run(work: () => Promise<unknown>): void {
+    void work();
+  }
+
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.start(resolve, ms));
   }
 
   get size(): number {

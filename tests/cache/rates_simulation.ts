@@ -8,6 +8,7 @@ import { CircuitCache } from "../../src/cache/circuit_cache.ts";
 import { OutageGuard } from "../../src/outage/guard.ts";
 import { Outage } from "../../src/outage/outage.ts";
 import { CircuitTable } from "../../src/postgres/circuit_table.ts";
+import { Coalescer } from "../../src/postgres/coalescer.ts";
 import { Dispatcher } from "../../src/postgres/dispatcher.ts";
 import { parseTableName } from "../../src/postgres/identifier.ts";
 import { TailDispatcher } from "../../src/postgres/tail_dispatcher.ts";
@@ -212,7 +213,11 @@ class Fleet {
       onChange: (change) => this.#errors.push(change),
     });
     const origin = new OutageGuard(
-      new Dispatcher(table, { ...single, trimmer: undefined }),
+      new Dispatcher(table, {
+        ...single,
+        trimmer: undefined,
+        gather: (send, options) => new Coalescer(send, { ...options, ...single }),
+      }),
       new TailDispatcher(table, single, () => {}),
       outage,
       undefined,

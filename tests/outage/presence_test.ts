@@ -32,16 +32,13 @@ Deno.test("Presence shows an instance after ten seconds of use, and every thirty
   assertEquals(written.length, 3);
 });
 
-Deno.test("Presence writes once at a time", async () => {
+Deno.test("Presence goes on after a write that never ends", () => {
   const clock = { at: 0 };
-  const { promise, resolve } = Promise.withResolvers<void>();
   let written = 0;
   const presence = new Presence(() => {
     written++;
-    return promise;
+    return new Promise(() => {});
   }, () => clock.at);
-  for (; clock.at < 200_000; clock.at += 10_000) presence.onAnswered();
-  assertEquals(written, 1);
-  resolve();
-  await promise;
+  for (; clock.at <= 100_000; clock.at += 10_000) presence.onAnswered();
+  assertEquals(written, 4);
 });

@@ -98,13 +98,15 @@ Deno.test("isMisuse is true for an unknown error that is thrown, and false for o
   for (const cause of [failure("something else"), failure(""), "text", undefined, { code: 7 }]) {
     assertEquals([isMisuse(cause, false), isMisuse(cause, true)], [false, true], String(cause));
   }
-  const thrown = storeError(failure("not initialised"), TABLE, "read circuit", true);
+  const thrown = storeError(failure("not initialised"), TABLE, "read circuit", {
+    isThrown: true,
+  });
   assertEquals(thrown.name, "CircuitBreakerStoreError");
 });
 
 Deno.test("isMisuse follows a SQLSTATE before the message", () => {
   const cause = failure("fn is not a function", { code: "57P01" });
-  assert(isStoreUnavailableError(storeError(cause, TABLE, "read circuit", true)));
+  assert(isStoreUnavailableError(storeError(cause, TABLE, "read circuit", { isThrown: true })));
 });
 
 Deno.test("isMisuse ends on causes that form a circle", () => {
