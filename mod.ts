@@ -22,6 +22,44 @@
  * @module
  */
 
+export { CircuitBreaker } from "./src/breaker/circuit_breaker.ts";
+export {
+  type CallEnd,
+  type CallReturn,
+  type CallThrow,
+  defaultClassify,
+} from "./src/breaker/classify.ts";
+export {
+  CallTimeoutError,
+  CircuitOpenError,
+  type CircuitOpenErrorOptions,
+  isCallTimeoutError,
+  isCircuitOpenError,
+} from "./src/breaker/errors.ts";
+export type {
+  CallRejection,
+  CallReport,
+  CallTimeout,
+  CircuitBreakerCallbacks,
+  CircuitBreakerEvent,
+  CircuitBreakerEventMap,
+  CircuitBreakerEventType,
+  CircuitBreakerListener,
+  CircuitSighting,
+  FallbackUse,
+  HiddenFailure,
+  ListenerOptions,
+} from "./src/breaker/events.ts";
+export type {
+  BreakerPermit,
+  BreakerStore,
+  CallContext,
+  CircuitBreakerOptions,
+  ExecuteOptions,
+  Fallback,
+  FallbackContext,
+} from "./src/breaker/options.ts";
+export type { CallSignal, PlainSignal } from "./src/breaker/signal.ts";
 export {
   CircuitBreakerStoreError,
   type CircuitBreakerStoreErrorOptions,

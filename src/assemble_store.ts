@@ -1,5 +1,5 @@
 import { Admission } from "./admission/admission.ts";
-import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
+import { observed, ObservedCircuits } from "./admission/observed_circuits.ts";
 import { Refusals } from "./admission/refusals.ts";
 import { CircuitCache } from "./cache/circuit_cache.ts";
 import { isRequestBound } from "./edge/request_bound.ts";
@@ -216,6 +216,7 @@ function buildStore(
     label,
     now: decidingNow,
     deadlines,
+    quick: cache,
   });
   const pruner = pruneIdleMs === undefined ? undefined : new BackgroundPruner(
     (idleMs, limit) =>
@@ -238,15 +239,19 @@ function buildStore(
     pendingSuccesses: () => cache?.pending ?? 0,
     pendingRefusals: () => refusals.pending,
   });
+  // Where work is bound to requests, each call begins what is due: none may pass it by.
+  const quickCache = runtime.isPerCall ? undefined : cache;
+  const quick = quorum === undefined ? quickCache : quorum.quick;
   const admission = new Admission({
     ...options.isObserving
-      ? { circuits: new ObservedCircuits(judged, rules), rules: unrefusedRules(rules) }
-      : { circuits: judged, rules },
+      ? observed(new ObservedCircuits(judged, rules, quick), rules)
+      : { circuits: judged, rules, quick },
     clock,
     begin,
     onError: reports.report,
     onRefused: (circuit) => refusals.note(circuit),
     observed: observation,
+    hasTrip: options.hasTrip,
   });
   return {
     admission,

@@ -5,7 +5,7 @@
  * @module
  */
 
-const BRAND = Symbol.for("@circuit-breaker/postgres/errors");
+import { brand, hasBrand } from "./brand.ts";
 
 /** Further facts about a {@linkcode CircuitBreakerStoreError}. */
 export interface CircuitBreakerStoreErrorOptions extends ErrorOptions {
@@ -291,15 +291,4 @@ export function isOutage(error: unknown): error is Error {
  */
 export function isUnavailable(error: unknown): error is Error {
   return isOutage(error) || isStoreOverloadError(error);
-}
-
-function brand(error: Error, name: string): void {
-  const names = (error as unknown as Record<symbol, string[] | undefined>)[BRAND] ?? [];
-  Object.defineProperty(error, BRAND, { value: [...names, name], configurable: true });
-}
-
-function hasBrand(value: unknown, name: string): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  const names = (value as Record<symbol, unknown>)[BRAND];
-  return Array.isArray(names) && names.includes(name);
 }

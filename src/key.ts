@@ -65,7 +65,8 @@ export function isStorable(stored: string): boolean {
     encoder.encode(stored).length <= MAX_STORED_KEY_BYTES;
 }
 
-function isPlain(key: string): boolean {
+/** Whether the table holds a key as it is. */
+export function isPlain(key: string): boolean {
   if (key.length > MAX_PLAIN_KEY_BYTES) return false;
   // Letter by letter, because each call runs it, and a regular expression is slower.
   for (let i = 0; i < key.length; i++) {

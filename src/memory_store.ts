@@ -25,8 +25,9 @@ import { MemoryLog } from "./rules/memory_log.ts";
 import { ownRulesOf } from "./rules/voting.ts";
 import { Admission } from "./admission/admission.ts";
 import { makeObservable, Observation, type StoreGauges } from "./metrics/observation.ts";
-import { ObservedCircuits, unrefusedRules } from "./admission/observed_circuits.ts";
+import { observed, ObservedCircuits } from "./admission/observed_circuits.ts";
 import { type CircuitKey, isList } from "./key.ts";
+import { provideQuickCalls } from "./quick_calls.ts";
 import { IMMEDIATE_CALL } from "./time/call.ts";
 
 /** No database can be out, and nothing waits. */
@@ -90,13 +91,15 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const feed = { canListen: true, subscribe: (listener: () => void) => log.subscribe(listener) };
     this.#admission = new Admission({
       ...resolved.isObserving
-        ? { circuits: new ObservedCircuits(circuits, rules), rules: unrefusedRules(rules) }
-        : { circuits, rules },
+        ? observed(new ObservedCircuits(circuits, rules, circuits), rules)
+        : { circuits, rules, quick: circuits },
       clock,
       begin,
       onRefused: ({ key }) => circuits.countRefused(key),
       observed: observation,
+      hasTrip: resolved.hasTrip,
     });
+    provideQuickCalls(this, this.#admission, InMemoryCircuitBreakerStore.prototype);
     this.#history = new History({ log: circuits, begin, clock });
     this.#watches = new Watches({
       log: circuits,

@@ -1,3 +1,4 @@
+import type { CircuitForce } from "./listing_types.ts";
 import type { WatchOptions } from "./operator_types.ts";
 import type { CircuitState, ResultOptions } from "./types.ts";
 
@@ -63,6 +64,8 @@ export interface Permit {
    * refused, and 0 where it is allowed.
    */
   readonly retryAfterMs: number;
+  /** What an operator forces on the circuit, with the reason; absent where no operator does. */
+  readonly forced?: CircuitForce;
   /**
    * Reports how the call ended. A success and a failure are counted, and the result of a probe then
    * decides on its round. Reporting again does nothing, and neither does a report on a permit
@@ -70,10 +73,11 @@ export interface Permit {
    *
    * @param outcome How the call ended.
    * @param options How long it took.
-   * @returns Resolves when the effect is stored.
+   * @returns The state of the circuit after it, once the effect is stored; `undefined` where nothing
+   * was to be stored.
    * @throws {TypeError} If the outcome is unknown, or an option is misspelt or of a wrong type.
    * @throws {RangeError} If the duration is negative.
    * @throws {CircuitBreakerStoreError} If it was not stored, or may not have been.
    */
-  report(outcome: PermitOutcome, options?: ResultOptions): Promise<void>;
+  report(outcome: PermitOutcome, options?: ResultOptions): Promise<CircuitState | undefined>;
 }

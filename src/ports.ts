@@ -43,6 +43,21 @@ export interface Calls {
   settle(call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer>;
 }
 
+/**
+ * What memory answers without waiting, and without copies. The methods of `Calls` find the same, by the
+ * same code. Each of these says when it takes a statement, and the method of `Calls` is called instead.
+ */
+export interface KnownCalls {
+  /** The circuit that `read` would find, but for its counts; `undefined` for one without a row. */
+  known(key: string): KnownCircuit | undefined | "unknown";
+  /** Does what `recordSuccess` does. Returns `false`, having done nothing, where that takes a statement. */
+  countSuccess(key: string, isSlow: boolean): boolean;
+}
+
+/** The part of a circuit that decides whether calls pass. */
+export interface KnownCircuit
+  extends Pick<Circuit, "state" | "forced" | "lastStateChange">, Partial<Pick<Circuit, "readAt">> {}
+
 /** Successes of one circuit that wait to be counted. */
 export interface Waiting {
   readonly successes: number;

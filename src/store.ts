@@ -7,6 +7,7 @@ import { assertClient } from "./postgres/client_contract.ts";
 import type { AcquireOptions, Permit } from "./permit.ts";
 import { oneTableName } from "./postgres/identifier.ts";
 import type { CircuitInstance, CircuitListing } from "./listing_types.ts";
+import { provideQuickCalls } from "./quick_calls.ts";
 import type {
   ActOptions,
   CircuitChange,
@@ -88,6 +89,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const name = oneTableName("create store", table, resolved.table);
     this.#parts = assembleStore(client, name, resolved);
     makeObservable(this, this.#parts.observation);
+    provideQuickCalls(this, this.#parts.admission, PostgresCircuitBreakerStore.prototype);
   }
 
   /**
@@ -211,7 +213,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param options Which circuits; the first 100 in any state by default.
    * @returns Circuits. Each can be passed to every method that takes a key.
-   * @throws {TypeError | RangeError} If an option is misspelt, of a wrong type, or out of range.
+   * @throws {TypeError | RangeError} If an option is wrong.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   list(options: ListOptions = {}): Promise<CircuitListing[]> {
@@ -306,8 +308,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param options How long a circuit must have been idle, and how many to remove at most.
    * @returns How many it removed; 0 when nothing is left to remove.
-   * @throws {TypeError} If an option is misspelt or of a wrong type.
-   * @throws {RangeError} If an option is out of range.
+   * @throws {TypeError | RangeError} If an option is wrong.
    * @throws {CircuitBreakerStoreError} If the database cannot be asked.
    */
   prune(options: PruneOptions): Promise<number> {

@@ -15,7 +15,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["rules"],
   // Neighbours that do not know each other.
   ["postgres", "outage", "cache", "quorum", "feed", "admission", "metrics"],
-  ["stores"],
+  // A breaker knows no store but by what it needs of one.
+  ["stores", "breaker"],
   ["mod.ts"],
 ];
 
@@ -29,6 +30,10 @@ const STORES: readonly string[] = [
 /** What a floor leaves alone although it lies below. */
 const MAY_NOT_IMPORT: Record<string, readonly string[]> = {
   stores: ["adapters"],
+  breaker: [
+    ...["adapters", "ports", "rules", "postgres", "outage", "cache", "quorum", "feed", "admission"],
+    ...["edge", "metrics"],
+  ],
   "mod.ts": ["adapters", "time", "ports", "metrics"],
 };
 

@@ -12,14 +12,20 @@ import type {
 
 Deno.test("mod.ts exports the public names and no others", () => {
   assertEquals(Object.keys(library).toSorted(), [
+    "CallTimeoutError",
+    "CircuitBreaker",
     "CircuitBreakerStoreError",
+    "CircuitOpenError",
     "InMemoryCircuitBreakerStore",
     "PostgresCircuitBreakerStore",
     "SchemaError",
     "StoreOverloadError",
     "StoreTimeoutError",
     "StoreUnavailableError",
+    "defaultClassify",
+    "isCallTimeoutError",
     "isCircuitBreakerStoreError",
+    "isCircuitOpenError",
     "isSchemaError",
     "isStoreOverloadError",
     "isStoreTimeoutError",

@@ -8,7 +8,8 @@ import { resolvePrune } from "../options/prune.ts";
 import { resolveDuration } from "../options/result.ts";
 import type { CircuitRules } from "../options/store_options.ts";
 import type { AcquireOptions, Permit } from "../permit.ts";
-import type { Admin, Calls, Observed } from "../ports.ts";
+import type { Admin, Calls, KnownCalls, Observed } from "../ports.ts";
+import type { QuickCalls } from "../quick_calls.ts";
 import type { Call } from "../time/call.ts";
 import type { CallerClock } from "../time/caller_clock.ts";
 import type { CircuitListing } from "../listing_types.ts";
@@ -16,6 +17,7 @@ import type { ActOptions, ForceOptions, ListOptions, PruneOptions } from "../ope
 import type { CircuitBreakerSnapshot, CircuitState, ResultOptions } from "../types.ts";
 import { Gate } from "./gate.ts";
 import { type HandBack, Permits, type Refuse } from "./permits.ts";
+import { QuickAdmission } from "./quick_admission.ts";
 import { Snapshots } from "./snapshots.ts";
 
 /** What admission needs. */
@@ -32,6 +34,10 @@ export interface AdmissionOptions {
   /** Is called with each request that a circuit refused. */
   onRefused: (circuit: Circuit) => void;
   observed: Observed;
+  /** What memory answers without waiting, where it answers anything. */
+  quick?: KnownCalls | undefined;
+  /** Whether circuits open at all, by default yes. */
+  hasTrip?: boolean;
 }
 
 /**
@@ -49,6 +55,10 @@ export class Admission {
   readonly #refuse: Refuse;
   /** From which duration on a call is slow. */
   readonly #slowMs: number;
+  /** The calls that take no waiting, where there are any. */
+  readonly quickCalls: QuickCalls | undefined;
+  /** Whether circuits open at all. */
+  readonly hasTrip: boolean;
 
   constructor(options: AdmissionOptions) {
     const { circuits, rules, clock, begin, random = Math.random, onError = () => {} } = options;
@@ -74,6 +84,9 @@ export class Admission {
       refuse,
       observed,
     });
+    const { quick: known, hasTrip = true } = options;
+    this.hasTrip = hasTrip;
+    this.quickCalls = known && new QuickAdmission(known, gate, this, observed, this.#slowMs);
   }
 
   async getState(key: CircuitKey): Promise<CircuitBreakerSnapshot> {

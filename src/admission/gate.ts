@@ -1,6 +1,6 @@
 import type { Circuit } from "../circuit.ts";
 import type { CircuitRules } from "../options/store_options.ts";
-import type { Calls } from "../ports.ts";
+import type { Calls, KnownCircuit } from "../ports.ts";
 import { forcedAt } from "../rules/forcing.ts";
 import { isCurrentRound } from "../rules/moving.ts";
 import { isRoundDue, vacantProbes } from "../rules/probing.ts";
@@ -41,10 +41,18 @@ export class Gate<Permit> {
   }
 
   /** Whether a circuit admits every request, as far as it takes no statement to know. */
-  isClear(circuit: Circuit | undefined): boolean {
+  isClear(circuit: KnownCircuit | undefined): boolean {
     if (circuit === undefined) return true;
-    return circuit.state === "closed" && circuit.forced === undefined &&
-      this.#options.rules.probing?.rampUpMs === undefined;
+    return circuit.state === "closed" && circuit.forced === undefined && this.#isRampedUp(circuit);
+  }
+
+  /** Whether a closed circuit admitted all calls when it was read, and so does ever since. */
+  #isRampedUp(circuit: KnownCircuit): boolean {
+    const { rules } = this.#options;
+    if (rules.probing?.rampUpMs === undefined) return true;
+    const { readAt, lastStateChange } = circuit;
+    if (readAt === undefined) return lastStateChange === 0;
+    return admittedShare(circuit, readAt, rules) === 1;
   }
 
   /** Decides on a request, given the circuit as it was read. */

@@ -4,7 +4,16 @@ import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitRules } from "../options/store_options.ts";
 import type { PermitOutcome } from "../permit.ts";
-import type { Admin, Answer, Calls, ClaimAnswer, ListedCircuit, PruneRequest } from "../ports.ts";
+import type {
+  Admin,
+  Answer,
+  Calls,
+  ClaimAnswer,
+  KnownCalls,
+  KnownCircuit,
+  ListedCircuit,
+  PruneRequest,
+} from "../ports.ts";
 import { vacantProbes } from "../rules/probing.ts";
 import type { Call } from "../time/call.ts";
 import type { CircuitState } from "../types.ts";
@@ -15,12 +24,15 @@ import type { CircuitState } from "../types.ts";
  * probe. What operators do and read concerns the circuits of the enforcing instances; `list` has both.
  */
 export class ObservedCircuits implements Calls, Admin {
+  /** What memory answers of the circuits that it judges, where it answers anything. */
+  readonly quick: KnownCalls | undefined;
   readonly #circuits: Calls & Admin;
   readonly #rules: CircuitRules;
 
-  constructor(circuits: Calls & Admin, rules: CircuitRules) {
+  constructor(circuits: Calls & Admin, rules: CircuitRules, quick: KnownCalls | undefined) {
     this.#circuits = circuits;
     this.#rules = rules;
+    this.quick = quick && new ObservedKnown(quick);
   }
 
   async read(call: Call, key: string): Promise<Answer> {
@@ -89,8 +101,37 @@ export class ObservedCircuits implements Calls, Admin {
   }
 }
 
+/** Memory's answers of circuits that are only judged: each call passes. */
+class ObservedKnown implements KnownCalls {
+  readonly #known: KnownCalls;
+
+  constructor(known: KnownCalls) {
+    this.#known = known;
+  }
+
+  known(key: string): KnownCircuit | undefined | "unknown" {
+    return this.#known.known(observedKeyOf(key)) === "unknown" ? "unknown" : undefined;
+  }
+
+  /** The result of a call can be that of a probe where the circuit is not closed. */
+  countSuccess(key: string, isSlow: boolean): boolean {
+    const observed = observedKeyOf(key);
+    const circuit = this.#known.known(observed);
+    if (circuit === "unknown" || circuit !== undefined && circuit.state !== "closed") return false;
+    return this.#known.countSuccess(observed, isSlow);
+  }
+}
+
+/** What admission needs of circuits that are only judged. */
+export function observed(
+  circuits: ObservedCircuits,
+  rules: CircuitRules,
+): { circuits: ObservedCircuits; rules: CircuitRules; quick: KnownCalls | undefined } {
+  return { circuits, rules: unrefusedRules(rules), quick: circuits.quick };
+}
+
 /** The rules by which calls are admitted where none is refused: without a ramp. */
-export function unrefusedRules(rules: CircuitRules): CircuitRules {
+function unrefusedRules(rules: CircuitRules): CircuitRules {
   const { probing } = rules;
   return { ...rules, probing: probing && { ...probing, rampUpMs: undefined } };
 }

@@ -2,14 +2,15 @@ import type { Circuit } from "../circuit.ts";
 import { resolveReport } from "../options/permit.ts";
 import type { CircuitRules } from "../options/store_options.ts";
 import type { AcquireOptions, Permit, PermitOutcome } from "../permit.ts";
-import type { Calls, Observed } from "../ports.ts";
+import type { CircuitForce } from "../listing_types.ts";
+import type { Answer, Calls, Observed } from "../ports.ts";
 import type { Call } from "../time/call.ts";
 import type { CircuitState, ResultOptions } from "../types.ts";
 import type { Entry, Gate } from "./gate.ts";
 import { RAMP_WAIT_MS, type Snapshots } from "./snapshots.ts";
 
 /** Ends a probe without a result, unless it has been reported. */
-export type HandBack = (call: Call) => Promise<void>;
+export type HandBack = (call: Call) => Promise<unknown>;
 
 /** Notes that a circuit, which callers see in a state, has refused a request. */
 export type Refuse = (circuit: Circuit, state: CircuitState) => void;
@@ -28,8 +29,12 @@ export interface PermitsOptions {
   readonly observed: Observed;
 }
 
-/** Stores a result. Done once, it does nothing. */
-type Report = (outcome: PermitOutcome, isSlow: boolean, call: Call) => Promise<void>;
+/** Stores a result. Done once, it does nothing. Returns the answer to the last statement, if it sent one. */
+type Report = (
+  outcome: PermitOutcome,
+  isSlow: boolean,
+  call: Call,
+) => Promise<Answer | undefined>;
 
 /**
  * Gives permits for calls.
@@ -57,7 +62,7 @@ export class Permits {
     const entry = await gate.enter(call, key, read, true);
     switch (entry.kind) {
       case "pass":
-        return this.#normal(key);
+        return this.#normal(key, entry.circuit && snapshots.force(entry.circuit));
       case "probe":
         observed.observer?.onAdmitted?.(key, true);
         return this.#probe(key, entry, signal);
@@ -68,7 +73,7 @@ export class Permits {
         const retryAfterMs = snapshots.waitMs(entry.circuit, entry.patienceMs);
         const { state } = snapshots.snapshot(entry.circuit);
         refuse(entry.circuit, state);
-        return this.#permit(state, { retryAfterMs });
+        return this.#permit(state, { retryAfterMs, forced: snapshots.force(entry.circuit) });
       }
     }
   }
@@ -79,10 +84,10 @@ export class Permits {
     await Promise.all(gate.claims.permits().map((handBack) => handBack(call).catch(onError)));
   }
 
-  #normal(key: string): Permit {
+  #normal(key: string, forced?: CircuitForce): Permit {
     this.#options.observed.observer?.onAdmitted?.(key, false);
     const report = once((outcome, isSlow, call) => this.#record(call, key, outcome, isSlow));
-    return this.#permit("closed", { report });
+    return this.#permit("closed", { report, forced });
   }
 
   #probe(
@@ -95,11 +100,13 @@ export class Permits {
     const report = once(async (outcome, isSlow, call) => {
       signal?.removeEventListener("abort", onAbort);
       gate.claims.remove(key, claim);
+      let settled: Answer;
       try {
         await this.#record(call, key, outcome, isSlow);
       } finally {
-        await circuits.settle(call, key, outcome, claim);
+        settled = await circuits.settle(call, key, outcome, claim);
       }
+      return settled;
     });
     const handBack = (call: Call) => report("ignored", false, call);
     claim.permit = handBack;
@@ -108,29 +115,41 @@ export class Permits {
     return this.#permit("half-open", { report, isProbe: true });
   }
 
-  async #record(call: Call, key: string, outcome: PermitOutcome, isSlow: boolean): Promise<void> {
+  async #record(
+    call: Call,
+    key: string,
+    outcome: PermitOutcome,
+    isSlow: boolean,
+  ): Promise<Answer | undefined> {
     const { circuits, observed } = this.#options;
-    if (outcome === "success") await circuits.recordSuccess(call, key, isSlow);
-    else if (outcome === "failure") await circuits.recordFailure(call, key, isSlow);
+    let answer: Answer | undefined;
+    if (outcome === "success") answer = await circuits.recordSuccess(call, key, isSlow);
+    else if (outcome === "failure") answer = await circuits.recordFailure(call, key, isSlow);
     observed.observer?.onResult?.(key, outcome);
+    return answer;
   }
 
   #permit(
     state: CircuitState,
-    given: { report?: Report; isProbe?: boolean; retryAfterMs?: number },
+    given: { report?: Report; isProbe?: boolean; retryAfterMs?: number; forced?: CircuitForce },
   ): Permit {
-    const { report, isProbe = false, retryAfterMs = 0 } = given;
-    const { begin, rules: { slowCallDurationMs = Infinity } } = this.#options;
+    const { report, isProbe = false, retryAfterMs = 0, forced } = given;
+    const { begin, snapshots, rules: { slowCallDurationMs = Infinity } } = this.#options;
     return {
       allowed: report !== undefined,
       state,
       isProbe,
       retryAfterMs,
+      ...forced !== undefined && { forced },
       // Wrong arguments reject as well.
-      async report(outcome: PermitOutcome, options?: ResultOptions): Promise<void> {
+      async report(
+        outcome: PermitOutcome,
+        options?: ResultOptions,
+      ): Promise<CircuitState | undefined> {
         const durationMs = resolveReport(outcome, options);
         const isSlow = durationMs !== undefined && durationMs >= slowCallDurationMs;
-        await report?.(outcome, isSlow, begin());
+        const answer = await report?.(outcome, isSlow, begin());
+        return answer && snapshots.snapshot(answer.circuit).state;
       },
     };
   }
@@ -140,7 +159,7 @@ export class Permits {
 function once(report: Report): Report {
   let isDone = false;
   return (outcome, isSlow, call) => {
-    if (isDone) return Promise.resolve();
+    if (isDone) return Promise.resolve(undefined);
     isDone = true;
     return report(outcome, isSlow, call);
   };

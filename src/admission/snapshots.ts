@@ -127,6 +127,12 @@ export class Snapshots {
     return retryAt(circuit, probing);
   }
 
+  /** What an operator forces on a circuit, `undefined` for nothing. */
+  force(circuit: Circuit): CircuitForce | undefined {
+    const forced = forcedAt(circuit.forced, circuit.readAt);
+    return forced && this.#forced(forced);
+  }
+
   #forced({ state, at, until, reason, by }: ForcedState): CircuitForce {
     return {
       state,

@@ -68,6 +68,11 @@ export class CachedCircuit {
     return this.#isKnown;
   }
 
+  /** As the database had it; `undefined` for a circuit without a row, and for an unknown one. */
+  get circuit(): Circuit | undefined {
+    return this.#circuit;
+  }
+
   /** The version that is known. An absent circuit has version 0, and so has an unknown one. */
   get version(): number {
     return this.#circuit?.version ?? 0;

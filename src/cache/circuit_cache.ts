@@ -7,6 +7,7 @@ import type {
   Answer,
   Calls,
   ClaimAnswer,
+  KnownCalls,
   ListedCircuit,
   PruneRequest,
   Votes,
@@ -47,7 +48,7 @@ const WHOLE_INTERVAL = 0.75;
  *
  * {@linkcode CachedCircuit} lists the states of one circuit.
  */
-export class CircuitCache implements Calls, Admin, Votes {
+export class CircuitCache implements Calls, KnownCalls, Admin, Votes {
   readonly #origin: Origin;
   readonly #maxStalenessMs: number;
   readonly #deadlines: CallDeadlines;
@@ -135,20 +136,30 @@ export class CircuitCache implements Calls, Admin, Votes {
       : Promise.resolve({ circuit: cached.shown(now), source: "cache" });
   }
 
+  known(key: string): Circuit | undefined | "unknown" {
+    const cached = this.#fresh(key, this.#clock());
+    return cached === undefined ? "unknown" : cached.circuit;
+  }
+
   recordSuccess(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
     const now = this.#clock();
+    const cached = this.#defer(key, now, isSlow);
+    return cached === undefined
+      ? this.#record(call, key, () => this.#origin.recordSuccess(call, key, isSlow), "success")
+      : Promise.resolve({ circuit: cached.shown(now)!, source: "cache" });
+  }
+
+  countSuccess(key: string, isSlow: boolean): boolean {
+    return this.#defer(key, this.#clock(), isSlow) !== undefined;
+  }
+
+  /** Lets a success wait to be counted. `undefined` where the database has to count it at once. */
+  #defer(key: string, now: number, isSlow: boolean | undefined): CachedCircuit | undefined {
     const cached = this.#fresh(key, now);
     const isUrgent = isSlow && this.#hasSlowRate;
-    if (isUrgent || cached === undefined || !cached.defer(now, isSlow)) {
-      return this.#record(
-        call,
-        key,
-        () => this.#origin.recordSuccess(call, key, isSlow),
-        "success",
-      );
-    }
+    if (isUrgent || cached === undefined || !cached.defer(now, isSlow)) return undefined;
     this.#flusher.note();
-    return Promise.resolve({ circuit: cached.shown(now)!, source: "cache" });
+    return cached;
   }
 
   recordFailure(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {

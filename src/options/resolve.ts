@@ -101,6 +101,8 @@ export interface ResolvedOptions {
   waitUntil: ((work: Promise<unknown>) => void) | undefined;
   /** Whether the store refuses no call. */
   isObserving: boolean;
+  /** Whether circuits open at all: by a rule of the store, or by callers, as `trip` says. */
+  hasTrip: boolean;
 }
 
 /**
@@ -163,6 +165,7 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
       ? undefined
       : textOf(ACTION, "instanceId", instanceId, 1, MAX_ACTOR),
     isObserving: isObservingOf(options.mode, rules),
+    hasTrip: options.trip !== undefined || rules.trip.isByStore,
     rules,
   };
 }

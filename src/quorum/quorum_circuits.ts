@@ -8,6 +8,7 @@ import type {
   Answer,
   Calls,
   ClaimAnswer,
+  KnownCalls,
   ListedCircuit,
   PruneRequest,
   Votes,
@@ -27,6 +28,8 @@ export interface QuorumOptions {
   /** The clock that decides, as far as this instance knows it. */
   readonly now: () => number;
   readonly deadlines: CallDeadlines;
+  /** What memory answers of the fleet's circuits, where it answers anything. */
+  readonly quick?: KnownCalls | undefined;
 }
 
 /**
@@ -51,7 +54,11 @@ export class QuorumCircuits implements Calls, Admin {
   /** Whether a success can make a rule due. */
   readonly #hasRates: boolean;
 
-  constructor(fleet: Calls & Admin & Votes, { rules, label, now, deadlines }: QuorumOptions) {
+  /** What memory answers without waiting, where it answers anything. */
+  readonly quick: KnownCalls | undefined;
+
+  constructor(fleet: Calls & Admin & Votes, options: QuorumOptions) {
+    const { rules, label, now, deadlines, quick } = options;
     this.#fleet = fleet;
     this.#own = new OwnCircuits(rules, now);
     this.#hasRates = rules.trip.rates !== undefined;
@@ -62,6 +69,12 @@ export class QuorumCircuits implements Calls, Admin {
       deadlines,
       onAnswer: (ballot, answer) => this.#follow(ballot, answer),
     });
+    // A circuit of which this instance has judged results can be open for itself.
+    this.quick = quick && {
+      known: (key) => this.#ballots.get(key) === undefined ? quick.known(key) : "unknown",
+      countSuccess: (key, isSlow) =>
+        !this.#hasRates && this.#ballots.get(key) === undefined && quick.countSuccess(key, isSlow),
+    };
   }
 
   async read(call: Call, key: string): Promise<Answer> {

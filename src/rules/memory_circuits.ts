@@ -8,6 +8,8 @@ import type {
   Answer,
   Calls,
   ClaimAnswer,
+  KnownCalls,
+  KnownCircuit,
   ListedCircuit,
   LogPage,
   LogRequest,
@@ -30,12 +32,13 @@ import {
   type LogOfCircuits,
   type MemoryBounds,
   pageOf,
+  type StoredCircuit,
   zeroCounters,
 } from "./stored_circuit.ts";
 import { isTripDue } from "./tripping.ts";
 
 /** Circuits in a map, by the same rules as the statements on the table. */
-export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
+export class MemoryCircuits implements Calls, KnownCalls, Admin, Pick<Tail, "log"> {
   readonly #table: MemoryTable;
   readonly #rules: CircuitRules;
 
@@ -55,6 +58,15 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
     return this.#table.answer(this.#table.find(key, this.#table.now()));
   }
 
+  known(key: string): KnownCircuit | undefined | "unknown" {
+    return this.#table.known(key);
+  }
+
+  countSuccess(key: string, isSlow: boolean): boolean {
+    this.#count(key, { failures: 0, successes: 1, slow: isSlow ? 1 : 0 });
+    return true;
+  }
+
   // deno-lint-ignore require-await
   async recordSuccess(_call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
     return this.#record(key, { failures: 0, successes: 1, slow: isSlow ? 1 : 0 });
@@ -66,6 +78,10 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
   }
 
   #record(key: string, results: Results): Answer<Circuit> {
+    return this.#table.answerFound(this.#count(key, results));
+  }
+
+  #count(key: string, results: Results): StoredCircuit {
     const now = this.#table.now();
     const stored = this.#table.findOrAdd(key, now);
     Object.assign(stored, countResults(stored, results, now, this.#rules));
@@ -78,7 +94,7 @@ export class MemoryCircuits implements Calls, Admin, Pick<Tail, "log"> {
     if (this.#mayTrip(results) && isKnown && isTripDue(stored, now, this.#rules)) {
       this.#table.move(stored, "open", now, "trip");
     }
-    return this.#table.answerFound(stored);
+    return stored;
   }
 
   /** Whether results can make a circuit due that the store opens: successes only by a rate. */

@@ -84,6 +84,11 @@ export class MemoryTable {
     return found === undefined ? undefined : this.noticed(found, now);
   }
 
+  /** A circuit as it is, without noticing anything. Another store can know one that is not here yet. */
+  known(key: string): StoredCircuit | undefined | "unknown" {
+    return this.#stored.get(key) ?? (this.#bounds === undefined ? undefined : "unknown");
+  }
+
   #lookUp(key: string, now: number): StoredCircuit | undefined {
     const stored = this.#stored.get(key);
     if (stored !== undefined) return stored;

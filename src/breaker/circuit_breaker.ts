@@ -1,0 +1,169 @@
+import type { CircuitKey } from "../key.ts";
+import type { CircuitBreakerSnapshot } from "../types.ts";
+import { Emitter } from "./emitter.ts";
+import type { CircuitBreakerEventType, CircuitBreakerListener, ListenerOptions } from "./events.ts";
+import { Executor } from "./executor.ts";
+import type {
+  BreakerStore,
+  CallContext,
+  CircuitBreakerOptions,
+  ExecuteOptions,
+} from "./options.ts";
+import { assertBreakerOptions, assertStore } from "./resolve_options.ts";
+
+/** The runtime's own, without the types of a library that users may not have. */
+const Target: new () => object = EventTarget;
+
+/**
+ * A circuit breaker for any function. It asks its store before each call, and refuses the call with a
+ * `CircuitOpenError` where the circuit is open. Over a `PostgresCircuitBreakerStore` all instances share
+ * the circuits; over an `InMemoryCircuitBreakerStore` it breaks for one process. The store holds the rules
+ * by which circuits open and close.
+ *
+ * With a store whose memory knows the circuit (`maxStalenessMs`, or a store in memory), a call on a
+ * closed circuit waits for nothing. The breaker keeps nothing of closed circuits, however many keys there
+ * are. It never closes its store.
+ *
+ * It is an `EventTarget` as well. Its events are listed in {@linkcode CircuitBreakerEventMap}.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import {
+ *   CircuitBreaker,
+ *   InMemoryCircuitBreakerStore,
+ *   isCircuitOpenError,
+ * } from "@circuit-breaker/postgres";
+ *
+ * const store = new InMemoryCircuitBreakerStore({ trip: "store", failureThreshold: 2 });
+ * await using breaker = new CircuitBreaker(store, { fallback: () => "later" });
+ *
+ * const pay = () => breaker.execute("payments", () => Promise.reject(new Error("down")));
+ * assertEquals(await pay(), "later");
+ * assertEquals(await pay(), "later");
+ * assertEquals(await breaker.isOpen("payments"), true);
+ * const refused = await breaker.execute("payments", () => "paid", {
+ *   fallback: (error) => isCircuitOpenError(error) ? "refused" : "failed",
+ * });
+ * assertEquals(refused, "refused");
+ * ```
+ */
+export class CircuitBreaker<FallbackResult = never> extends Target implements AsyncDisposable {
+  readonly #store: BreakerStore;
+  readonly #emitter: Emitter;
+  readonly #executor: Executor;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Makes a breaker. It asks nothing and starts nothing.
+   *
+   * @param store Either store of this package, or an object that wraps one.
+   * @param options See {@linkcode CircuitBreakerOptions}.
+   * @throws {TypeError} If the store lacks a method, if it is one of this package without a rule by which
+   * circuits open and without `trip`, or if an option is misspelt or of a wrong type.
+   * @throws {RangeError} If an option is out of range.
+   */
+  constructor(store: BreakerStore, options: CircuitBreakerOptions<FallbackResult> = {}) {
+    super();
+    assertStore(store);
+    assertBreakerOptions(options);
+    this.#store = store;
+    this.#emitter = new Emitter(this as unknown as EventTarget, options);
+    this.#executor = new Executor(store, options, this.#emitter);
+  }
+
+  /**
+   * Calls a function, if the circuit allows it, and records how the call ended.
+   *
+   * The promise settles as the function's own does. It is rejected with a `CircuitOpenError` where the
+   * circuit refuses the call, with a `CallTimeoutError` after `callTimeoutMs`, with the signal's reason at
+   * once when the signal aborts, and with the store's error only where `onStoreError` is `reject`. A
+   * fallback stands in for some of these: see the option.
+   *
+   * @param key The circuit: any string, such as the name of the upstream, or a listed circuit.
+   * @param fn The function. It is given the key, whether the call is a probe, and a signal.
+   * @param options A signal, a fallback and a classification for this call.
+   * @returns What the function or the fallback returns.
+   * @throws {TypeError} If the key, the function or an option is wrong. The function is not called then.
+   */
+  execute<Result, OwnFallbackResult = FallbackResult>(
+    key: CircuitKey,
+    fn: (context: CallContext) => Result | PromiseLike<Result>,
+    options?: ExecuteOptions<Result, OwnFallbackResult>,
+  ): Promise<Result | OwnFallbackResult> {
+    return this.#executor.execute(key, fn, options as ExecuteOptions<never, unknown>) as Promise<
+      Result | OwnFallbackResult
+    >;
+  }
+
+  /**
+   * Whether the circuit is open, without any side effect: this never takes a probe. A half-open circuit is
+   * not open, although it refuses calls beyond its probes.
+   *
+   * @param key Any string, or a listed circuit.
+   * @returns Whether its state is `open`.
+   * @throws {TypeError} If the key is wrong.
+   * @throws {CircuitBreakerStoreError} If the store cannot be asked, whatever `onStoreError` says.
+   */
+  async isOpen(key: CircuitKey): Promise<boolean> {
+    return (await this.#store.peek(key)).state === "open";
+  }
+
+  /**
+   * Reads the circuit without any side effect.
+   *
+   * @param key Any string, or a listed circuit.
+   * @returns A plain copy of its snapshot.
+   * @throws {TypeError} If the key is wrong.
+   * @throws {CircuitBreakerStoreError} If the store cannot be asked, whatever `onStoreError` says.
+   */
+  async snapshot(key: CircuitKey): Promise<CircuitBreakerSnapshot> {
+    return await this.#store.peek(key);
+  }
+
+  /**
+   * Adds a listener, as with every `EventTarget`. What it throws harms nothing.
+   *
+   * @param type The name of the event.
+   * @param listener A function, or an object with `handleEvent`.
+   * @param options Whether it is called once only, and a signal that removes it.
+   */
+  addEventListener<Type extends CircuitBreakerEventType>(
+    type: Type,
+    listener: CircuitBreakerListener<Type> | null,
+    options: ListenerOptions | boolean = {},
+  ): void {
+    this.#emitter.add(type, listener as CircuitBreakerListener<CircuitBreakerEventType>, options);
+  }
+
+  /**
+   * Removes a listener, as with every `EventTarget`.
+   *
+   * @param type The name of the event.
+   * @param listener The listener as it was added.
+   */
+  removeEventListener<Type extends CircuitBreakerEventType>(
+    type: Type,
+    listener: CircuitBreakerListener<Type> | null,
+  ): void {
+    this.#emitter.remove(type, listener as CircuitBreakerListener<CircuitBreakerEventType>);
+  }
+
+  /**
+   * Waits for results that are being recorded, at most 5 seconds. Call it before the store's `close`. Calls
+   * that are under way go on, and their results are recorded as long as the store can be used. Later calls
+   * are guarded as before, and each waits for its own record, because nothing waits for it after this.
+   * Calling it again returns the same promise.
+   *
+   * @throws {StoreTimeoutError} If results are not recorded by then.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#executor.end();
+    return this.#closing;
+  }
+
+  /** Closes the breaker at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}

@@ -1,0 +1,42 @@
+import { withDeadline } from "../time/deadlines.ts";
+
+/** How many results may be under way in the background. Beyond it a call waits for its own. */
+const MAX_UNDERWAY = 1000;
+
+/** How long the end of a breaker waits for results that are under way, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 5000;
+
+/** Results that are being recorded while their calls have ended. */
+export class Records {
+  readonly #isAwaited: boolean;
+  readonly #underway = new Set<Promise<void>>();
+  #isEnded = false;
+
+  /** @param isAwaited Whether each call waits for its own. */
+  constructor(isAwaited: boolean) {
+    this.#isAwaited = isAwaited;
+  }
+
+  /**
+   * Takes a result that is being recorded, which never rejects. Returns it where the call has to wait for
+   * it.
+   */
+  take(recording: Promise<void>): Promise<void> | undefined {
+    if (this.#isAwaited || this.#isEnded || this.#underway.size >= MAX_UNDERWAY) return recording;
+    this.#underway.add(recording);
+    void recording.then(() => this.#underway.delete(recording));
+    return undefined;
+  }
+
+  /**
+   * Waits until what is under way is recorded, or has failed. From now on each call waits for its own.
+   *
+   * @throws {StoreTimeoutError} If that takes too long.
+   */
+  async end(): Promise<void> {
+    this.#isEnded = true;
+    if (this.#underway.size === 0) return;
+    const settled = Promise.all(this.#underway).then(() => {});
+    await withDeadline(CLOSE_TIMEOUT_MS, "close circuit breaker", settled);
+  }
+}
