@@ -20,6 +20,7 @@ import { Dispatcher } from "./postgres/dispatcher.ts";
 import type { Demand } from "./postgres/executor.ts";
 import type { TableName } from "./postgres/identifier.ts";
 import { LogTrimmer } from "./postgres/log_trimmer.ts";
+import { isConnectionLost } from "./postgres/lost_connection.ts";
 import { checkReadiness } from "./postgres/readiness.ts";
 import { runSingle } from "./postgres/single.ts";
 import { TableTrimmer } from "./postgres/table_trimmer.ts";
@@ -132,6 +133,7 @@ function buildStore(
         await deadlines.race(deadlines.begin(), "check database", table.sessions.check());
       }),
     wasHeldUpSince,
+    wasLost: isConnectionLost,
     timers,
     patienceMs: deadAfterMs && deadAfterMs + OUTAGE_TRUST_MS,
     onChange: (change) => {

@@ -24,19 +24,11 @@ import { MemoryCircuits } from "./rules/memory_circuits.ts";
 import { MemoryLog } from "./rules/memory_log.ts";
 import { ownRulesOf } from "./rules/voting.ts";
 import { Admission } from "./admission/admission.ts";
-import { makeObservable, Observation, type StoreGauges } from "./metrics/observation.ts";
+import { makeObservable, NOTHING_WAITS, Observation } from "./metrics/observation.ts";
 import { observed, ObservedCircuits } from "./admission/observed_circuits.ts";
 import { type CircuitKey, isList } from "./key.ts";
 import { provideQuickCalls } from "./quick_calls.ts";
 import { IMMEDIATE_CALL } from "./time/call.ts";
-
-/** No database can be out, and nothing waits. */
-const MEMORY_GAUGES: StoreGauges = {
-  isOut: () => false,
-  cacheAgeMs: () => undefined,
-  pendingSuccesses: () => 0,
-  pendingRefusals: () => 0,
-};
 
 /** How many changes the log keeps by default. */
 const DEFAULT_ROWS = 1000;
@@ -48,8 +40,8 @@ const DEFAULT_ROWS = 1000;
  *
  * It takes the same options. It checks and ignores those that only a database needs: `table`,
  * `timeoutMs`, `onOutage`, `onOutageChange`, `onError`, `durability`, `pruneIdleMs`, `maxCircuits`,
- * `maxStalenessMs`, `countWithinMs` and `waitUntil`. Its log keeps the last 1000 changes by default. With `quorum` it
- * has no votes: it opens circuits as an instance of a fleet opens them for itself.
+ * `maxStalenessMs`, `countWithinMs` and `waitUntil`. Its log keeps the last 1000 changes by default.
+ * With `quorum` it has no votes: it opens circuits as an instance of a fleet opens them for itself.
  *
  * @example
  * ```ts
@@ -82,7 +74,7 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const log = new MemoryLog({ historyMs, historyRows }, now);
     // One instance reaches no quorum. It judges alone, as each instance of a fleet does for itself.
     const judged = rules.quorum === undefined ? rules : ownRulesOf(rules);
-    const observation = new Observation(MEMORY_GAUGES);
+    const observation = new Observation(NOTHING_WAITS);
     makeObservable(this, observation);
     const onLogged = (change: OwnChange) => observation.observer?.onChange?.(change);
     const circuits = new MemoryCircuits(judged, now, "local", undefined, { log, actor, onLogged });

@@ -38,7 +38,7 @@ const MAY_NOT_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** Imports between neighbours that are allowed all the same. */
-const ALSO_IMPORTS: Record<string, readonly string[]> = { adapters: ["time"] };
+const ALSO_IMPORTS: Record<string, readonly string[]> = { adapters: ["time", "options"] };
 
 /** Names that exist on some runtimes only. */
 const RUNTIME_NAMES: readonly string[] = ["Deno", "process", "Buffer", "Bun", "require"];

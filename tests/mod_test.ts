@@ -47,6 +47,7 @@ Deno.test("every entry point of deno.json exports its one adapter", async () => 
   assertEquals(names, {
     "./bun-sql": ["fromBunSql"],
     "./deno-postgres": ["fromDenoPostgres"],
+    "./neon": ["fromNeon"],
     "./node-postgres": ["fromNodePostgres"],
     "./pglite": ["fromPglite"],
     "./postgres-js": ["fromPostgresJs"],

@@ -14,6 +14,7 @@ import {
 } from "../mod.ts";
 import { fromBunSql } from "../src/adapters/bun_sql.ts";
 import { fromDenoPostgres } from "../src/adapters/deno_postgres.ts";
+import { fromNeon } from "../src/adapters/neon.ts";
 import { fromNodePostgres } from "../src/adapters/node_postgres.ts";
 import { fromPglite } from "../src/adapters/pglite.ts";
 import { fromPostgresJs } from "../src/adapters/postgres_js.ts";
@@ -30,6 +31,10 @@ const STORE_OPTIONS = [
   ...["now", "resetTimeoutMs", "halfOpenMax", "probeTimeoutMs", "failureThreshold"],
   ...["failureWindowMs", "timeoutMs", "onOutage", "onOutageChange", "onError", "maxStalenessMs"],
   ...["durability", "pruneIdleMs", "maxCircuits"],
+];
+
+const ADAPTERS = [
+  ...[fromBunSql, fromDenoPostgres, fromNeon, fromNodePostgres, fromPglite, fromPostgresJs],
 ];
 
 type Store = InMemoryCircuitBreakerStore | PostgresCircuitBreakerStore;
@@ -143,9 +148,7 @@ Deno.test("a connection string passed in a wrong place shows in no error", async
     ...[SECRET, { url: SECRET }, [SECRET], new String(SECRET), new URL(SECRET)].flatMap((given) => [
       () => new PostgresCircuitBreakerStore(given as never),
       () => migrate(given as never),
-      ...[fromBunSql, fromDenoPostgres, fromNodePostgres, fromPglite, fromPostgresJs].map(
-        (adapter) => () => adapter(given as never),
-      ),
+      ...ADAPTERS.map((adapter) => () => adapter(given as never)),
     ]),
     ...tables.flatMap((table) => [
       () => new PostgresCircuitBreakerStore(client, table as never),

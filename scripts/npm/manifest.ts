@@ -71,6 +71,7 @@ export const METADATA: Metadata = {
  */
 export const DRIVERS: Readonly<Record<string, string>> = {
   "@electric-sql/pglite": "*",
+  "@neondatabase/serverless": "*",
   "pg": "*",
   "postgres": "*",
 };

@@ -23,6 +23,11 @@ export function bunDatabase(value: unknown): string | undefined {
   return typeof adapter === "string" ? adapter : undefined;
 }
 
+/** Whether `value` is the function of Neon's driver, which has an `unsafe` as other drivers do. */
+export function isNeon(value: unknown): boolean {
+  return typeof value === "function" && having(value, "query", "transaction");
+}
+
 /** The error for an argument that is not the driver's object; `expected` says what to pass. */
 export function wrongDriver(driver: string, expected: string, received: unknown): TypeError {
   return new TypeError(`Cannot wrap ${driver}: expected ${expected}, received ${name(received)}`);
@@ -42,6 +47,7 @@ export function readPrepare(driver: string, options: { prepare?: unknown }): boo
 /** Names what was received, and the adapter for it where that is known. */
 function name(value: unknown): string {
   if (value === undefined || value === null) return String(value);
+  if (isNeon(value)) return "the sql function of Neon (use fromNeon)";
   if (having(value, "queryObject")) return "a Deno Postgres client (use fromDenoPostgres)";
   const database = bunDatabase(value);
   if (database === "postgres") return "Bun's SQL (use fromBunSql)";

@@ -19,7 +19,7 @@
 
 import { type MarkedClient, RUN_ALONE } from "../client_traits.ts";
 import type { PostgresClient } from "../types.ts";
-import { bunDatabase, having, wrongDriver } from "./argument.ts";
+import { bunDatabase, having, isNeon, wrongDriver } from "./argument.ts";
 import { listenOfBun } from "./bun_sql_listener.ts";
 
 /** The part of Bun's `SQL` that the adapter uses. */
@@ -46,7 +46,7 @@ export interface BunSqlLike {
 export function fromBunSql(sql: BunSqlLike): PostgresClient {
   // postgres.js has an `unsafe` as well, and a `typed` that Bun has not.
   const database = bunDatabase(sql) ?? "postgres";
-  if (!having(sql, "unsafe") || having(sql, "typed") || database !== "postgres") {
+  if (!having(sql, "unsafe") || having(sql, "typed") || isNeon(sql) || database !== "postgres") {
     throw wrongDriver("Bun.SQL", "a SQL of Bun for PostgreSQL", sql);
   }
   const listen = listenOfBun(sql);

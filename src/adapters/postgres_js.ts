@@ -24,7 +24,7 @@
 
 import { type MarkedClient, RUN_ALONE } from "../client_traits.ts";
 import type { PostgresClient } from "../types.ts";
-import { bunDatabase, having, readPrepare, wrongDriver } from "./argument.ts";
+import { bunDatabase, having, isNeon, readPrepare, wrongDriver } from "./argument.ts";
 import { listenOfSql } from "./postgres_js_listener.ts";
 import { runAloneOn } from "./postgres_js_sessions.ts";
 import { boundReconnects, type ConnectionOptions, keepTypes } from "./reconnects.ts";
@@ -93,7 +93,7 @@ export function fromPostgresJs(
   sql: PostgresJsLike,
   options: FromPostgresJsOptions = {},
 ): PostgresClient {
-  if (!having(sql, "unsafe") || bunDatabase(sql) !== undefined) {
+  if (!having(sql, "unsafe") || bunDatabase(sql) !== undefined || isNeon(sql)) {
     throw wrongDriver("postgres.js", "the sql function that postgres(url) returns", sql);
   }
   if (renamesColumns(sql as Transforming)) {

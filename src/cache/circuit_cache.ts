@@ -27,12 +27,6 @@ import { Suspects } from "./suspects.ts";
 import { TailFollower } from "./tail_follower.ts";
 import { WholeReads } from "./whole_reads.ts";
 
-/** By default, successes are counted within this time, in milliseconds. */
-const COUNT_WITHIN_MS = 60_000;
-
-/** An interval counts for the use of circuits when this share of it has passed. */
-const WHOLE_INTERVAL = 0.75;
-
 /**
  * Caches the circuits that one instance uses, so that a call on a busy circuit does not wait. A call
  * gets no answer that is older than the bound: it waits for the origin instead. Successes of a closed
@@ -63,8 +57,6 @@ export class CircuitCache implements Calls, KnownCalls, Admin, Votes {
   /** Absent without rates. */
   readonly #suspects: Suspects | undefined;
   readonly #hasSlowRate: boolean;
-  /** When the last interval passed, by the timers' clock. */
-  #intervalAt = 0;
   #isEnded = false;
 
   constructor(origin: Origin, options: CircuitCacheOptions) {
@@ -107,7 +99,7 @@ export class CircuitCache implements Calls, KnownCalls, Admin, Votes {
     this.#wholeReads = new WholeReads(origin, this.#entries, deadlines);
     this.#flusher = new Flusher(origin, this.#entries, {
       instance,
-      countWithinMs: options.countWithinMs ?? COUNT_WITHIN_MS,
+      countWithinMs: options.countWithinMs,
       maxStalenessMs,
       deadlines,
       timers,
@@ -287,7 +279,7 @@ export class CircuitCache implements Calls, KnownCalls, Admin, Votes {
 
   /** Circuits are in use from now on, or no circuit is any more. */
   #use(isInUse: boolean): void {
-    if (isInUse) this.#intervalAt = this.#timers.now();
+    if (isInUse) this.#schedule.beginInterval(this.#timers.now());
     this.#subscription.use(isInUse);
   }
 
@@ -333,8 +325,7 @@ export class CircuitCache implements Calls, KnownCalls, Admin, Votes {
   /** Returns `false` where the statement failed. */
   async #refresh(): Promise<boolean> {
     const from = this.#timers.now();
-    if (from - this.#intervalAt >= WHOLE_INTERVAL * this.#schedule.intervalMs) {
-      this.#intervalAt = from;
+    if (this.#schedule.passInterval(from)) {
       this.#entries.passInterval();
       this.#wholeReads.passInterval();
       // The successes of a key count from when it is in regular use.

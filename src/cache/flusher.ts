@@ -16,6 +16,9 @@ const FIRST = 0.15;
 const EARLIEST = 0.75;
 const LATEST = 0.95;
 
+/** By default, successes are counted within this time, in milliseconds. */
+const COUNT_WITHIN_MS = 60_000;
+
 /** The pause before a flush that found another one running is sent again, as a share of the time. */
 const RETRY = 1 / 8;
 
@@ -25,7 +28,7 @@ const RENEW_MS = 60_000;
 /** What a flusher needs. */
 export interface FlusherOptions {
   instance: Instance;
-  countWithinMs: number;
+  countWithinMs: number | undefined;
   maxStalenessMs: number;
   deadlines: CallDeadlines;
   timers: Timers;
@@ -78,7 +81,7 @@ export class Flusher {
   /** There are successes that wait. */
   note(): void {
     if (this.#timer !== undefined || this.#running !== undefined || this.#isEnded) return;
-    const { countWithinMs, random } = this.#options;
+    const { countWithinMs = COUNT_WITHIN_MS, random } = this.#options;
     const earliest = this.#number === 0 ? FIRST : EARLIEST;
     this.#schedule(countWithinMs * (earliest + (LATEST - earliest) * random()));
   }
@@ -127,7 +130,7 @@ export class Flusher {
   }
 
   #retry(): void {
-    const { countWithinMs, maxStalenessMs, random } = this.#options;
+    const { countWithinMs = COUNT_WITHIN_MS, maxStalenessMs, random } = this.#options;
     this.#schedule(Math.min(maxStalenessMs, countWithinMs * RETRY) * (0.5 + random()));
   }
 

@@ -10,6 +10,9 @@ const ROOM = 3;
 const ANNOUNCED_ROUND_TRIPS = 3;
 const ANNOUNCED_MS = 20;
 
+/** An interval counts for the use of circuits when this share of it has passed. */
+const WHOLE_INTERVAL = 0.75;
+
 /** What a schedule needs. */
 export interface RefreshScheduleOptions {
   maxStalenessMs: number;
@@ -47,6 +50,8 @@ export class RefreshSchedule {
   #announcedAt = -Infinity;
   /** How long a refresh takes: a running average. */
   #roundTripMs = 0;
+  /** When the last interval passed that counts for the use of circuits. */
+  #intervalAt = 0;
 
   constructor(options: RefreshScheduleOptions) {
     this.#options = options;
@@ -57,6 +62,18 @@ export class RefreshSchedule {
     const { maxStalenessMs: bound, refreshAfter = REFRESH_AFTER } = this.#options;
     const latest = bound - ROOM * this.#roundTripMs - 5;
     return Math.max(bound / 2, Math.min(bound * refreshAfter, latest));
+  }
+
+  /** Circuits are in use from now on. */
+  beginInterval(now: number): void {
+    this.#intervalAt = now;
+  }
+
+  /** Whether an interval has passed, and another one begins: announced refreshes are more often. */
+  passInterval(now: number): boolean {
+    if (now - this.#intervalAt < WHOLE_INTERVAL * this.intervalMs) return false;
+    this.#intervalAt = now;
+    return true;
   }
 
   /** Something is to be refreshed from now on. */

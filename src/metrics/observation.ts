@@ -14,6 +14,14 @@ export interface StoreGauges {
   pendingRefusals(): number;
 }
 
+/** A store in memory: no database can be out, and nothing waits. */
+export const NOTHING_WAITS: StoreGauges = {
+  isOut: () => false,
+  cacheAgeMs: () => undefined,
+  pendingSuccesses: () => 0,
+  pendingRefusals: () => 0,
+};
+
 /**
  * The property by which a store has its observation. It is registered, so that the modules of two builds of
  * the package, such as ES modules and CommonJS, find each other's stores.

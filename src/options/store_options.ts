@@ -68,6 +68,10 @@ export interface PostgresCircuitBreakerStoreOptions extends RuleOptions, PolicyO
    * returns to the database by itself. It drops then what happened locally, and never writes it to
    * the database.
    *
+   * A process that was frozen can find that its connections have ended. That is no outage: reads are sent
+   * again. A result or a transition that was lost with its connection rejects with a
+   * `StoreUnavailableError`, with `local` as well, because the database may not have it.
+   *
    * @default {"throw"}
    */
   onOutage?: "throw" | "local" | undefined;

@@ -1,5 +1,5 @@
 import type { Circuit, Round } from "../circuit.ts";
-import { isUnavailable, StoreUnavailableError } from "../errors.ts";
+import { isStoreUnavailableError, isUnavailable, StoreUnavailableError } from "../errors.ts";
 import { messageOf } from "../foreign_message.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
@@ -37,6 +37,8 @@ export type GuardedCircuits = Calls & Admin;
  * - In: the database answers. The local circuits remember its answers.
  * - In, and a call fails with an outage or an overload: the local circuits answer this call, where
  *   there are any. They begin with what the database last answered.
+ * - In, and a result or a transition was lost although no outage began: the call fails. Its caller
+ *   could not know otherwise that the database may not have it.
  * - Out: the local circuits answer, where there are any. Otherwise calls fail at once.
  * - In either state, calls of operators need the database, because they count for the whole fleet.
  *   They fail during an outage.
@@ -70,15 +72,15 @@ export class OutageGuard implements Calls, Admin, Tail {
   }
 
   recordSuccess(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
-    return this.#answer(key, (circuits) => circuits.recordSuccess(call, key, isSlow));
+    return this.#write(key, (circuits) => circuits.recordSuccess(call, key, isSlow));
   }
 
   recordFailure(call: Call, key: string, isSlow?: boolean): Promise<Answer<Circuit>> {
-    return this.#answer(key, (circuits) => circuits.recordFailure(call, key, isSlow));
+    return this.#write(key, (circuits) => circuits.recordFailure(call, key, isSlow));
   }
 
   transition(call: Call, key: string, to: CircuitState): Promise<Answer> {
-    return this.#answer(key, (circuits) => circuits.transition(call, key, to));
+    return this.#write(key, (circuits) => circuits.transition(call, key, to));
   }
 
   claim(call: Call, key: string, patienceMs: number): Promise<ClaimAnswer> {
@@ -86,7 +88,7 @@ export class OutageGuard implements Calls, Admin, Tail {
   }
 
   settle(call: Call, key: string, outcome: PermitOutcome, round: Round): Promise<Answer> {
-    return this.#answer(key, (circuits) => circuits.settle(call, key, outcome, round));
+    return this.#write(key, (circuits) => circuits.settle(call, key, outcome, round));
   }
 
   async readMany(call: Call, keys: readonly string[]): Promise<Circuit[]> {
@@ -192,17 +194,29 @@ export class OutageGuard implements Calls, Admin, Tail {
     return this.#outage.cause === undefined ? ask(this.#circuits) : this.#ask(ask);
   }
 
+  /** The same for what the database must not miss unnoticed. */
+  #write<Answered extends Answer>(
+    key: string,
+    ask: (circuits: Calls) => Promise<Answered>,
+  ): Promise<Answered> {
+    if (this.#local === undefined) return this.#answer(key, ask);
+    return this.#answerOrLocal(key, ask, this.#local, true);
+  }
+
   async #answerOrLocal<Answered extends Answer>(
     key: string,
     ask: (circuits: Calls) => Promise<Answered>,
     local: LocalCircuits,
+    isWrite = false,
   ): Promise<Answered> {
     if (this.isOut) return await ask(local);
+    const outages = this.#outage.count;
     let answer: Answered;
     try {
       answer = await ask(this.#circuits);
     } catch (error) {
-      if (!isUnavailable(error)) throw error;
+      const isUnknown = isStoreUnavailableError(error) && this.#outage.count === outages;
+      if (!isUnavailable(error) || isWrite && isUnknown) throw error;
       this.#beginLocalAnswers(local);
       return await ask(local);
     }

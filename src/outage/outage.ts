@@ -15,6 +15,12 @@ const MAX_CHECK_MS = 1000;
  */
 const MAX_READ_ONLY_CHECK_MS = 400;
 
+/**
+ * After so long in which no statement ended, in milliseconds, connections can be lost unnoticed: a process
+ * that was frozen learns it from its next statements. For as long again they are no evidence.
+ */
+const SILENCE_MS = 1000;
+
 /** Statements that can read a lot: that one took too long says nothing about calls. */
 const SLOW: readonly StatementKind[] = ["history", "prune"];
 
@@ -27,6 +33,8 @@ export interface OutageOptions {
   check: () => Promise<void>;
   /** Whether the process was held up since a moment of `performance.now()`. */
   wasHeldUpSince: (moment: number) => boolean;
+  /** Whether an error says that an established connection was lost. */
+  wasLost: (error: Error) => boolean;
   /** Called at the begin and at the end of an outage. Does not throw. */
   onChange: (change: OutageChange) => void;
   /** What starts the checks. By default timers of the process. */
@@ -46,8 +54,9 @@ export interface OutageOptions {
  * States: in, out, ended.
  * - a statement fails with a timeout or because the database cannot be used: in -> out. Not so where
  *   the statement was sent before the last outage ended (it hangs since then), where the process was
- *   held up meanwhile (a driver's timer fired for that reason, or a connection was lost), and where a
- *   statement that can read a lot took too long.
+ *   held up meanwhile (a driver's timer fired for that reason, or a connection was lost), where a
+ *   statement that can read a lot took too long, and where the first statements after a silence find
+ *   their connections lost: a server that is out refuses the next connection.
  * - a check succeeds: out -> in.
  * - `end`: to ended. Calls go to the database from then on.
  */
@@ -62,6 +71,13 @@ export class Outage {
   #checks = 0;
   /** When the last outage ended, on the clock of `performance.now()`. */
   #endedAt = -Infinity;
+  /** When a statement last ended, on both clocks: only `Date.now()` counts the sleep of a machine. */
+  #heardAt = performance.now();
+  #heardWall = Date.now();
+  /** Until when statements are sent, on the clock of `performance.now()`, that are the first ones. */
+  #isFirstUntil = -Infinity;
+  /** How many outages have begun. */
+  #count = 0;
   #isEnded = false;
 
   constructor(options: OutageOptions) {
@@ -77,9 +93,15 @@ export class Outage {
     return isOld ? undefined : this.#cause;
   }
 
+  /** How many outages have begun so far. */
+  get count(): number {
+    return this.#count;
+  }
+
   /** A statement has ended. */
   onStatement(event: StatementEvent): void {
     const { kind, error } = event;
+    this.#hear();
     // The checks of an outage say nothing about calls, and announcements wait for other programs.
     if (kind === "check" || kind === "announce") return;
     if (error === undefined) this.#checks = 0;
@@ -96,17 +118,28 @@ export class Outage {
     this.#timer = undefined;
   }
 
+  /** Notes that a statement has ended, and whether it was the first to end after a silence. */
+  #hear(): void {
+    const [now, wall] = [performance.now(), Date.now()];
+    const silentMs = Math.max(now - this.#heardAt, wall - this.#heardWall);
+    if (silentMs > SILENCE_MS) this.#isFirstUntil = now + SILENCE_MS;
+    this.#heardAt = now;
+    this.#heardWall = wall;
+  }
+
   #isEvidence({ kind, ms }: StatementEvent, error: Error): boolean {
+    const { wasHeldUpSince, wasLost } = this.#options;
     const sentAt = performance.now() - ms;
     if (sentAt <= this.#endedAt) return false;
     if (isStoreTimeoutError(error)) return !SLOW.includes(kind);
-    const sqlState = sqlStateOf(error);
-    return sqlState !== undefined || !this.#options.wasHeldUpSince(sentAt);
+    if (wasLost(error)) return sentAt > this.#isFirstUntil && !wasHeldUpSince(sentAt);
+    return sqlStateOf(error) !== undefined || !wasHeldUpSince(sentAt);
   }
 
   #begin(cause: Error): void {
     if (this.#isEnded) return;
     this.#cause = cause;
+    this.#count++;
     this.#scheduleCheck(cause);
     this.#options.onChange({ isOut: true, cause });
   }

@@ -42,7 +42,7 @@ function receivedOf(result: unknown, rows: unknown): string {
   }
   if (rows !== undefined) return `"rows" that are ${describe(rows)}: ${WRAP}`;
   if (Array.isArray(result)) {
-    return `an array: ${WRAP}; for Neon use neon(url, { fullResults: true })`;
+    return `an array: ${WRAP}; for Neon use fromNeon(sql)`;
   }
   if (result === undefined || result === null) {
     return `${result}: return the driver's promise, not the result of its callback form`;

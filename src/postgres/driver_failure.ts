@@ -30,9 +30,9 @@ const CONNECTION_NAMES: readonly unknown[] = [
   ...["BadResource", "ConnectionError", "TimeoutError", "AbortError"],
 ];
 
-/** What `fetch` says where it cannot connect, as a TypeError: in Node, Deno, Chrome, Safari, Firefox. */
+/** What `fetch` says where it cannot connect or read, as a TypeError: in Node, Deno, Chrome, Safari, Firefox. */
 const FETCH_MESSAGE =
-  /^(?:fetch failed|error sending request|Failed to fetch|Load failed|NetworkError)\b/;
+  /^(?:fetch failed|error sending request|error reading a body|Failed to fetch|Load failed|NetworkError)\b/;
 
 /** Words of a failed connection: of node-postgres, PGlite, Knex, and of drivers that are unknown here. */
 const CONNECTION_MESSAGE =

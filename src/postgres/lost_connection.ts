@@ -13,14 +13,19 @@ const LOST: readonly unknown[] = [
   "EPIPE",
   "CONNECTION_CLOSED", // postgres.js
   "ERR_POSTGRES_CONNECTION_CLOSED", // Bun
+  "UND_ERR_SOCKET", // Node's fetch
   "ConnectionReset", // Deno
   "ConnectionAborted",
   "BrokenPipe",
   "UnexpectedEof",
 ];
 
-/** node-postgres has no code for it. */
-const LOST_MESSAGE = /^Connection terminated unexpectedly/;
+/** node-postgres has no code for it, and neither has the fetch of Deno. */
+const LOST_MESSAGE =
+  /^Connection terminated unexpectedly|\bconnection closed before message completed|^Connection reset by peer|^error reading a body from connection/;
+
+/** How deep causes are followed: they can form a circle. */
+const MAX_DEPTH = 3;
 
 /**
  * Whether an error says that an established connection was lost. A connection that could not be made
@@ -28,8 +33,13 @@ const LOST_MESSAGE = /^Connection terminated unexpectedly/;
  */
 export function isConnectionLost(error: unknown): boolean {
   const sqlState = sqlStateOf(error);
-  if (sqlState !== undefined) return ENDED_BY_SERVER.includes(sqlState);
-  if (typeof error !== "object" || error === null) return false;
-  const { code, name, message } = error as Record<string, unknown>;
-  return LOST.includes(code) || LOST.includes(name) || LOST_MESSAGE.test(String(message));
+  return sqlState === undefined ? isLost(error, 0) : ENDED_BY_SERVER.includes(sqlState);
+}
+
+/** A `fetch` that fails keeps the reason in its cause, and Neon's driver keeps the whole error. */
+function isLost(error: unknown, depth: number): boolean {
+  if (typeof error !== "object" || error === null || depth > MAX_DEPTH) return false;
+  const { code, name, message, cause, sourceError } = error as Record<string, unknown>;
+  return LOST.includes(code) || LOST.includes(name) || LOST_MESSAGE.test(String(message)) ||
+    isLost(cause, depth + 1) || isLost(sourceError, depth + 1);
 }

@@ -1,6 +1,7 @@
-// Classes begin with a digit, or with F, H, P, X or our own C. Nothing begins with E, which keeps
-// the codes of failed sockets ("EPIPE" has five capital letters too) apart.
-const SQL_STATE = /^[0-9CFHPX][0-9A-Z]{4}$/;
+// Classes begin with a digit, or with F, H, P0, X or our own C. Nothing begins with E, which keeps
+// the codes of failed sockets ("EPIPE" has five capital letters too) apart, nor with P1 and P2 as
+// the codes of Prisma do.
+const SQL_STATE = /^(?:[0-9CFHX][0-9A-Z]|P0)[0-9A-Z]{3}$/;
 
 /**
  * The SQLSTATE in an error: `code` in most drivers, `fields.code` in Deno Postgres, `errno` in Bun,

@@ -1,10 +1,12 @@
 import { PGlite } from "@electric-sql/pglite";
+import { neon } from "@neondatabase/serverless";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 // @ts-types="@types/pg"
 import pg from "pg";
 import postgres from "postgres";
 import { fromBunSql } from "../../src/adapters/bun_sql.ts";
 import { fromDenoPostgres } from "../../src/adapters/deno_postgres.ts";
+import { fromNeon } from "../../src/adapters/neon.ts";
 import { fromNodePostgres } from "../../src/adapters/node_postgres.ts";
 import { fromPglite } from "../../src/adapters/pglite.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
@@ -20,8 +22,14 @@ const ADAPTERS: [prefix: string, adapter: Adapter][] = [
   ],
   ["Cannot wrap node-postgres: expected a Pool or a Client of pg", fromNodePostgres],
   ["Cannot wrap PGlite: expected a PGlite", fromPglite],
+  [
+    "Cannot wrap Neon: expected the function that neon(url) returns, of version 1.0 or later",
+    fromNeon,
+  ],
   ["Cannot wrap Bun.SQL: expected a SQL of Bun for PostgreSQL", fromBunSql],
 ];
+
+const NEON_URL = "postgres://user:password@localhost/app";
 
 // None of these opens a connection before its first statement.
 const sql = postgres();
@@ -46,6 +54,7 @@ Deno.test("adapters say what to pass instead of something that is no driver", ()
     [postgres, "a function"],
     [pg.Pool, "a function"],
     [PGlite, "a function"],
+    [neon, "a function"],
   ];
   for (const [prefix, adapter] of ADAPTERS) {
     for (const [driver, description] of received) {
@@ -62,6 +71,7 @@ Deno.test("adapters name the adapter of the driver that they were given by mista
     [new pg.Client(), fromNodePostgres, "a node-postgres pool or client (use fromNodePostgres)"],
     [{ ...query, exec() {} }, fromPglite, "a PGlite (use fromPglite)"],
     [denoClient, fromDenoPostgres, "a Deno Postgres client (use fromDenoPostgres)"],
+    [neon(NEON_URL), fromNeon, "the sql function of Neon (use fromNeon)"],
     [bun, fromBunSql, "Bun's SQL (use fromBunSql)"],
     [mysql, undefined, "Bun's SQL for mysql"],
     [query, undefined, "a PostgresClient, which needs no adapter"],
@@ -94,6 +104,25 @@ Deno.test('adapters take only a boolean for "prepare"', () => {
   }
   assert(fromPostgresJs(sql, { prepare: undefined }));
   assert(fromNodePostgres(pool, { prepare: undefined }));
+});
+
+Deno.test('fromNeon takes only milliseconds for "timeoutMs"', () => {
+  const wrong: [unknown, string][] = [
+    [{ timeoutMs: "1" }, '"timeoutMs" must be a number, received a string of 1 character'],
+    [
+      { timeoutMS: 1 },
+      '"timeoutMs" must be spelt exactly so, received a similar name of 9 characters',
+    ],
+  ];
+  for (const [options, message] of wrong) {
+    assertEquals(messageFor(fromNeon, neon(NEON_URL), options), `Cannot wrap Neon: ${message}`);
+  }
+  assertThrows(
+    () => fromNeon(neon(NEON_URL), { timeoutMs: 0 }),
+    RangeError,
+    'Cannot wrap Neon: "timeoutMs" must be a positive number of milliseconds, received 0',
+  );
+  assert(fromNeon(neon(NEON_URL), { timeoutMs: undefined }));
 });
 
 Deno.test("adapters refuse a misspelt option, and ignore what is not theirs", () => {

@@ -70,7 +70,7 @@ function checkText(program: string): Promise<void> {
   return deno(["run", "--quiet", "--no-lock", "--check", "-"], program);
 }
 
-for (const name of ["postgres_js", "node_postgres", "pglite", "deno_postgres_shape"]) {
+for (const name of ["postgres_js", "node_postgres", "neon", "pglite", "deno_postgres_shape"]) {
   const file = fileURLToPath(import.meta.resolve(`./types/${name}.ts`));
   Deno.test(`the types of ${name} fit`, () => deno(["check", "--quiet", "--no-lock", file]));
 }

@@ -210,6 +210,7 @@ class Fleet {
     const outage = new Outage({
       check: () => Promise.resolve(),
       wasHeldUpSince: () => false,
+      wasLost: () => false,
       onChange: (change) => this.#errors.push(change),
     });
     const origin = new OutageGuard(

@@ -6,17 +6,21 @@
  */
 
 import { lines } from "../../scripts/demo/lines.ts";
-import type { Driver, Mode } from "./messages.ts";
+import { type Driver, type Mode, MODES } from "./messages.ts";
 
 const HAPPENS_WITHIN_MS = 60_000;
+
+/** The modes of other tests, and answers from memory both before an outage and in it. */
+export type StoppedMode = Mode | "bounded local";
+export const STOPPED_MODES: readonly StoppedMode[] = [...MODES, "bounded local"];
 
 /** What the process needs to know. */
 export interface StoppedSettings {
   driver: Driver;
-  mode: Mode;
+  mode: StoppedMode;
   url: string;
   timeoutMs: number;
-  /** The bound of the mode `bounded`. */
+  /** The bound of the modes with `bounded`. */
   maxStalenessMs: number;
   /** How long node-postgres waits for an answer, and for a connection. */
   silenceMs: number;
@@ -26,7 +30,7 @@ export interface StoppedSettings {
 
 /** What the test has it do. */
 export type StoppedCommand =
-  /** Ask and record all the time, or no longer. */
+  /** Ask and record all the time, or no longer: say when all of it has ended. */
   | { type: "load"; isBusy: boolean }
   /** Record one failure of this circuit. */
   | { type: "record"; key: string }
@@ -38,13 +42,37 @@ export type StoppedMessage =
   | { type: "outage"; isOut: boolean; cause?: string }
   | { type: "answer"; madeAt: number; state: string }
   | { type: "failure"; madeAt: number; message: string }
+  | { type: "recorded"; key: string }
+  | { type: "rejected"; key: string; message: string }
+  /** What the store reports by `onError`. */
+  | { type: "reported"; message: string }
+  | { type: "rested" }
   | { type: "asked" };
+
+/** What a process said of its records, by key. */
+export class Records {
+  readonly acknowledged: Map<string, number> = new Map<string, number>();
+  readonly rejected: Map<string, number> = new Map<string, number>();
+  reports = 0;
+
+  note(message: StoppedMessage): void {
+    if (message.type === "recorded") increment(this.acknowledged, message.key);
+    if (message.type === "rejected") increment(this.rejected, message.key);
+    if (message.type === "reported") this.reports++;
+  }
+}
+
+function increment(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
 
 /** The test's end of the process. */
 export class StoppedProcess implements AsyncDisposable {
   readonly name: string;
-  /** Everything it has said so far. */
+  /** Everything it has said so far, until a test forgets it. */
   readonly messages: StoppedMessage[] = [];
+  /** What became of its records of failures. */
+  readonly records: Records = new Records();
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   readonly #ended: Promise<void>;
@@ -81,6 +109,12 @@ export class StoppedProcess implements AsyncDisposable {
     await this.until(() => this.messages.slice(from).some(({ type }) => type === "asked"));
   }
 
+  /** Has it make no more calls, and waits until all have ended. */
+  async rest(): Promise<void> {
+    await this.send({ type: "load", isBusy: false });
+    await this.until(() => this.messages.some(({ type }) => type === "rested"));
+  }
+
   /** Stops it in whatever it does. */
   stop(): void {
     this.#child.kill("SIGSTOP");
@@ -114,7 +148,9 @@ export class StoppedProcess implements AsyncDisposable {
 
   async #listen(): Promise<void> {
     for await (const line of lines(this.#child.stdout)) {
-      this.messages.push(JSON.parse(line));
+      const message: StoppedMessage = JSON.parse(line);
+      this.messages.push(message);
+      this.records.note(message);
       this.#notify();
     }
     await this.#child.status;

@@ -22,28 +22,39 @@ const { driver, mode, url, timeoutMs, maxStalenessMs, silenceMs, key } = setting
 const { client } = openDriver(driver, url, POOL_SIZE, silenceMs);
 const store = new PostgresCircuitBreakerStore(client, undefined, {
   timeoutMs,
-  onOutage: mode === "local" ? "local" : "throw",
-  maxStalenessMs: mode === "bounded" ? maxStalenessMs : 0,
+  onOutage: mode.endsWith("local") ? "local" : "throw",
+  maxStalenessMs: mode.startsWith("bounded") ? maxStalenessMs : 0,
+  onError: (error) => say({ type: "reported", message: `${error}` }),
   onOutageChange: ({ isOut, cause }) =>
     say({ type: "outage", isOut, ...cause && { cause: `${cause}` } }),
 });
 let isBusy = false;
+const callers: Promise<void>[] = [];
 
 /** The clock of all processes on this machine: when a call was made decides what it may say. */
-async function note(call: () => Promise<{ state: string } | void>): Promise<void> {
+async function ask(): Promise<void> {
   const madeAt = Date.now();
   try {
-    const circuit = await call();
-    if (circuit) say({ type: "answer", madeAt, state: circuit.state });
+    const { state } = await store.getState(key);
+    say({ type: "answer", madeAt, state });
   } catch (error) {
     say({ type: "failure", madeAt, message: `${error}` });
   }
 }
 
+async function record(key: string): Promise<void> {
+  try {
+    await store.recordFailure(key);
+    say({ type: "recorded", key });
+  } catch (error) {
+    say({ type: "rejected", key, message: `${error}` });
+  }
+}
+
 async function load(caller: number): Promise<void> {
   while (isBusy) {
-    await note(() => store.getState(key));
-    await note(async () => void await store.recordSuccess(`${driver} ${mode} ${caller}`));
+    await ask();
+    await record(`${driver} ${mode} ${caller}`);
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
@@ -52,11 +63,16 @@ for await (const line of input) {
   const command: StoppedCommand = JSON.parse(line);
   if (command.type === "load") {
     isBusy = command.isBusy;
-    if (isBusy) { for (let caller = 0; caller < CALLERS; caller++) void load(caller); }
+    if (isBusy) {
+      for (let caller = 0; caller < CALLERS; caller++) callers.push(load(caller));
+    } else {
+      await Promise.all(callers);
+      say({ type: "rested" });
+    }
   } else if (command.type === "record") {
-    void note(async () => void await store.recordFailure(command.key));
+    void record(command.key);
   } else {
-    for (let asked = 0; asked < command.calls; asked++) await note(() => store.getState(key));
+    for (let asked = 0; asked < command.calls; asked++) await ask();
     say({ type: "asked" });
   }
 }

@@ -13,6 +13,7 @@ import {
 } from "../../mod.ts";
 import { fromBunSql } from "../../src/adapters/bun_sql.ts";
 import { fromDenoPostgres } from "../../src/adapters/deno_postgres.ts";
+import { fromNeon } from "../../src/adapters/neon.ts";
 import { fromNodePostgres } from "../../src/adapters/node_postgres.ts";
 import { fromPglite } from "../../src/adapters/pglite.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
@@ -308,6 +309,11 @@ export const ADAPTERS: readonly Listed[] = [
     "postgres.js (use fromPostgresJs)",
   ],
   [
+    () => fromNeon(wrong(postgres())),
+    "Cannot wrap Neon: expected the function that neon(url) returns, of version 1.0 or later, received " +
+    "the sql function of postgres.js (use fromPostgresJs)",
+  ],
+  [
     () => fromPostgresJs(postgres(), { prepare: wrong(0) }),
     'Cannot wrap postgres.js: "prepare" must be a boolean, received 0',
   ],
@@ -331,7 +337,7 @@ export const CLIENTS: readonly Listed[] = [
     () => new PostgresCircuitBreakerStore({ query: () => Promise.resolve(wrong([])) }).list(),
     'Cannot read rows: "client" must resolve query(text, params) to an object with rows as objects, ' +
     "received an array: wrap it as { query: async (text, params) => ({ rows: await run(text, params) " +
-    "}) }; for Neon use neon(url, { fullResults: true })",
+    "}) }; for Neon use fromNeon(sql)",
   ],
   [
     () => new PostgresCircuitBreakerStore(CLIENT).check(),

@@ -14,6 +14,7 @@ import {
 } from "@circuit-breaker/postgres";
 import { fromBunSql } from "@circuit-breaker/postgres/bun-sql";
 import { fromDenoPostgres } from "@circuit-breaker/postgres/deno-postgres";
+import { fromNeon } from "@circuit-breaker/postgres/neon";
 import { fromNodePostgres } from "@circuit-breaker/postgres/node-postgres";
 import { fromPglite } from "@circuit-breaker/postgres/pglite";
 import { fromPostgresJs } from "@circuit-breaker/postgres/postgres-js";
@@ -24,6 +25,7 @@ type Rows = Promise<{ rows: unknown[] }>;
 interface Drivers {
   bun: { unsafe(text: string, values?: unknown[]): Promise<unknown[]> };
   deno: { queryObject(text: string, params?: unknown[]): Rows };
+  neon: { query(text: string): Rows; transaction(queries: unknown[]): unknown };
   node: { query(config: { text: string }): Rows; connect(): Promise<void> };
   pglite: { query(text: string, params?: unknown[]): Rows; exec(text: string): Promise<void> };
   postgresJs: { unsafe(text: string, params?: unknown[]): Promise<unknown[]> };
@@ -33,6 +35,7 @@ export function clientsOf(drivers: Drivers): PostgresClient[] {
   return [
     fromBunSql(drivers.bun),
     fromDenoPostgres(drivers.deno),
+    fromNeon(drivers.neon, { timeoutMs: 2000 }),
     fromNodePostgres(drivers.node, { prepare: false }),
     fromPglite(drivers.pglite),
     fromPostgresJs(drivers.postgresJs, { prepare: true }),

@@ -48,6 +48,7 @@ Deno.test("specify() has peers that fit every version, since npm would refuse to
   const { packageJson } = await specify(await readManifest());
   assertEquals(packageJson.peerDependencies, {
     "@electric-sql/pglite": "*",
+    "@neondatabase/serverless": "*",
     "pg": "*",
     "postgres": "*",
   });

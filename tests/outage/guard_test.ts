@@ -93,6 +93,8 @@ class Stage implements Disposable {
   readonly guard: OutageGuard;
   /** What each statement fails with. */
   failure: Error | undefined;
+  /** Whether the process was held up, so that a lost connection is no outage. */
+  isHeldUp = false;
   /** How long each statement takes, as it is reported. */
   statementMs = 0;
   statements = 0;
@@ -103,7 +105,8 @@ class Stage implements Disposable {
     const local = onOutage === "local" ? new LocalCircuits(RULES, () => this.now) : undefined;
     this.outage = new Outage({
       check: () => this.#check.promise,
-      wasHeldUpSince: () => false,
+      wasHeldUpSince: () => this.isHeldUp,
+      wasLost: (error) => error === LOST,
       onChange: ({ isOut }) => {
         local?.clear();
         if (!isOut) this.#ended.resolve();
@@ -196,6 +199,23 @@ Deno.test("OutageGuard passes every call to the database while it is reachable",
     assertEquals((await stage.guard.recordFailure(CALL, "api")).source, "database");
     assertEquals(await stage.guard.log(CALL, LOG), stage.database.page);
     assertEquals(await stage.guard.flush(CALL, INSTANCE, FLUSH), stage.database.flushed);
+  }
+});
+
+Deno.test("OutageGuard lets results and transitions fail that are lost without an outage", async () => {
+  const WRITES = ["recordSuccess", "recordFailure", "transition", "settle"];
+  for (const [name, call] of Object.entries(CALLS)) {
+    using stage = new Stage("local");
+    stage.isHeldUp = true;
+    stage.failure = LOST;
+    if (WRITES.includes(name)) {
+      assertEquals(await assertRejects(() => call(stage.guard)), LOST, name);
+    } else await call(stage.guard);
+    assert(!stage.guard.isOut);
+    // An outage answers them all.
+    stage.isHeldUp = false;
+    await call(stage.guard);
+    assert(stage.guard.isOut);
   }
 });
 

@@ -16,6 +16,33 @@ const SHUT_DOWN = new StoreUnavailableError("Cannot read circuit: shutting down"
 });
 const SLOW = new StoreTimeoutError("Cannot read circuit: no answer in 1000 ms");
 
+const STARTING = new StoreUnavailableError("Cannot read circuit: starting up", {
+  sqlState: "57P03",
+});
+
+/** Both clocks, which the test moves. */
+class FakeTime implements Disposable {
+  readonly #now = performance.now;
+  readonly #wallNow = Date.now;
+  ticks: number = performance.now();
+  wall: number = Date.now();
+
+  constructor() {
+    performance.now = () => this.ticks;
+    Date.now = () => this.wall;
+  }
+
+  pass(ms: number): void {
+    this.ticks += ms;
+    this.wall += ms;
+  }
+
+  [Symbol.dispose](): void {
+    performance.now = this.#now;
+    Date.now = this.#wallNow;
+  }
+}
+
 /** An outage whose checks end when the test says so. */
 class Stage implements Disposable {
   readonly outage: Outage;
@@ -34,6 +61,7 @@ class Stage implements Disposable {
         return this.#check.promise;
       },
       wasHeldUpSince: (moment) => this.heldUpSince !== undefined && moment <= this.heldUpSince,
+      wasLost: (error) => error === SHUT_DOWN,
       onChange: (change) => this.changes.push(change),
     });
   }
@@ -170,9 +198,46 @@ Deno.test("Outage does not begin with an error without SQLSTATE after a hold-up"
   stage.heldUpSince = performance.now() - 50;
   stage.statement(LOST, { ms: 100 });
   assert(!stage.isOut);
-  // The server said so itself.
   stage.statement(SHUT_DOWN, { ms: 100 });
+  assert(!stage.isOut);
+  // The server said so itself.
+  stage.statement(STARTING, { ms: 100 });
   assert(stage.isOut);
+});
+
+Deno.test("Outage does not begin with lost connections of the first statements after a silence", () => {
+  using time = new FakeTime();
+  using stage = new Stage();
+  time.pass(1500);
+  for (let statement = 0; statement < 3; statement++) {
+    time.pass(100);
+    stage.statement(SHUT_DOWN, { ms: 50 });
+  }
+  assert(!stage.isOut);
+  time.pass(1000);
+  stage.statement(SHUT_DOWN, { ms: 50 });
+  assert(stage.isOut, "statements have failed for more than a second");
+});
+
+Deno.test("Outage begins with the first statement after a silence where its server is not there", () => {
+  for (const error of [LOST, STARTING, SLOW]) {
+    using time = new FakeTime();
+    using stage = new Stage();
+    time.pass(1500);
+    stage.statement(error);
+    assert(stage.isOut, error.message);
+  }
+});
+
+Deno.test("Outage takes the sleep of a machine for a silence, also with a statement under way", () => {
+  using time = new FakeTime();
+  using stage = new Stage();
+  time.wall += 60_000;
+  stage.statement(SHUT_DOWN, { ms: 10 });
+  assert(!stage.isOut);
+  // This one was sent after it, by what went on before the other was answered.
+  stage.statement(SHUT_DOWN);
+  assert(!stage.isOut);
 });
 
 Deno.test("Outage begins with an error without SQLSTATE of a statement sent after the hold-up", () => {

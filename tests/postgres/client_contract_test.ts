@@ -25,7 +25,7 @@ Deno.test("rowsOf returns the rows themselves", () => {
 });
 
 Deno.test("rowsOf says what came instead, and what to do", () => {
-  const neon = `an array: ${WRAP}; for Neon use neon(url, { fullResults: true })`;
+  const neon = `an array: ${WRAP}; for Neon use fromNeon(sql)`;
   const promise = "return the driver's promise, not the result of its callback form";
   const wrong: [result: unknown, said: string][] = [
     [[], neon],

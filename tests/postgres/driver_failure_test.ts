@@ -51,6 +51,7 @@ const OUTAGES: readonly unknown[] = [
     cause: failure("other side closed", { code: "UND_ERR_SOCKET" }),
   }),
   new TypeError("error sending request for url (https://db.example/sql)"),
+  new TypeError("error reading a body from connection"),
   failure("Error connecting to database", { cause: new TypeError("fetch failed") }),
 ];
 
