@@ -35,7 +35,7 @@ Deno.test("mod.ts exports the public names and no others", () => {
   ]);
 });
 
-Deno.test("every entry point of deno.json exports its one adapter", async () => {
+Deno.test("every entry point of deno.json exports its one function", async () => {
   const text = await Deno.readTextFile(new URL("../deno.json", import.meta.url));
   const entries: Record<string, string> = JSON.parse(text).exports;
   const names: Record<string, string[]> = {};
@@ -49,8 +49,10 @@ Deno.test("every entry point of deno.json exports its one adapter", async () => 
     "./deno-postgres": ["fromDenoPostgres"],
     "./neon": ["fromNeon"],
     "./node-postgres": ["fromNodePostgres"],
+    "./opentelemetry": ["instrument"],
     "./pglite": ["fromPglite"],
     "./postgres-js": ["fromPostgresJs"],
+    "./prometheus": ["collect"],
   });
 });
 

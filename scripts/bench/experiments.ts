@@ -1,6 +1,7 @@
 import { STALENESS_MS } from "./contenders.ts";
 import type { Experiment } from "./experiment.ts";
 import { FLEET_EXPERIMENTS } from "./fleet_experiments.ts";
+import { METRICS_EXPERIMENT } from "./metrics_experiment.ts";
 import { RULE_EXPERIMENTS } from "./rule_experiments.ts";
 import { PROCESSES } from "./scenarios.ts";
 import { measureSoak, SOAK_SECONDS } from "./soak.ts";
@@ -88,5 +89,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
   },
   ...STATEMENT_EXPERIMENTS,
   ...RULE_EXPERIMENTS,
+  METRICS_EXPERIMENT,
   ...FLEET_EXPERIMENTS,
 ];
