@@ -14,6 +14,7 @@ import { Report } from "./npm/checks/report.ts";
 import { findRuntimes } from "./npm/checks/runtimes.ts";
 import { checkTarball, checkWithLinters, pack } from "./npm/checks/tarball.ts";
 import { checkTypes } from "./npm/checks/types.ts";
+import { checkWorkers } from "./npm/checks/workers.ts";
 import { DOCUMENTS, readManifest } from "./npm/manifest.ts";
 import { type Specification, specify } from "./npm/specification.ts";
 import { ROOT } from "./workspace.ts";
@@ -48,6 +49,8 @@ async function run(report: Report): Promise<void> {
     })(),
   ]);
   for (const queue of queues) if (queue.status === "rejected") throw queue.reason;
+  // Its deadlines need the machine for themselves.
+  await report.group("Workers", () => checkWorkers(ground));
 }
 
 /** What is tested has to be what the sources say. */

@@ -1,4 +1,9 @@
-import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../../mod.ts";
+import {
+  migrate,
+  PostgresCircuitBreakerStore,
+  type PostgresCircuitBreakerStoreOptions,
+  type PostgresClient,
+} from "../../mod.ts";
 import { countQueries, EmptiedTables, type PrepareTable } from "./emptied_tables.ts";
 import type { ConformanceBackend, SharedCircuits } from "./session.ts";
 
@@ -7,12 +12,14 @@ import type { ConformanceBackend, SharedCircuits } from "./session.ts";
  *
  * @param prepare Makes a table; `migrate` by default.
  * @param owner A client whose role owns the tables, where the client's own does not.
+ * @param more Options of all its stores.
  */
 export function sqlBackend(
   name: string,
   client: PostgresClient,
   prepare: PrepareTable = (table) => migrate(client, table),
   owner: PostgresClient = client,
+  more: PostgresCircuitBreakerStoreOptions = {},
 ): ConformanceBackend {
   const tables = new EmptiedTables(owner, prepare);
   return {
@@ -22,11 +29,13 @@ export function sqlBackend(
       const counted = countQueries(client);
       const table = tables.next;
       // Wrong options are refused before anything is made.
-      const stores = [new PostgresCircuitBreakerStore(counted.client, table, options)];
+      const stores = [
+        new PostgresCircuitBreakerStore(counted.client, table, { ...more, ...options }),
+      ];
       await tables.take();
       const shared: SharedCircuits = {
         another(own) {
-          const store = new PostgresCircuitBreakerStore(counted.client, table, own);
+          const store = new PostgresCircuitBreakerStore(counted.client, table, { ...more, ...own });
           stores.push(store);
           return store;
         },
