@@ -14,7 +14,7 @@ import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
 const EVERYTHING = ["tests", "mod.ts", "src", "README.md", "docs"];
 
 /** Tests of real faults: they take minutes and need the machine for themselves. */
-const FAULTS: readonly string[] = ["tests/faults", "tests/histories/live"];
+const FAULTS: readonly string[] = ["tests/faults", "tests/histories/live", "tests/topologies"];
 
 /** How a run of tests went, and what it printed where that was kept. */
 export interface TestRun extends Counts {

@@ -110,7 +110,8 @@ export function fromPostgresJs(
   const listen = isPooled ? undefined : listenOfSql(sql);
   const query: PostgresClient["query"] = async (text, params = []) => {
     if (driverOptions !== undefined) keepTypes(driverOptions);
-    const rows = await sql.unsafe(text, params, { prepare: prepare && params.length > 0 });
+    const how = isPooled ? POOLED : { prepare: params.length > 0 };
+    const rows = await sql.unsafe(text, params, how);
     return { rows: withoutHoles(rows) as Record<string, unknown>[] };
   };
   const client: MarkedClient = {
@@ -120,6 +121,15 @@ export function fromPostgresJs(
   };
   return client;
 }
+
+/**
+ * How a statement is sent through a pooler. The driver sends nothing behind a statement whose `onexecute`
+ * returns `false`, as it does for statements with parameters by itself: of those it first asks the server
+ * how it understands them. Behind another statement, PgBouncer takes the end of that one for the end of
+ * the transaction and gives the server away before this question is answered. The answer is lost, and the
+ * connection waits for it for good.
+ */
+const POOLED = { prepare: false, onexecute: () => false };
 
 /**
  * Where a connection ended between a statement's rows and its end, the driver puts the rows of the

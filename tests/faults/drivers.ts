@@ -15,18 +15,20 @@ export interface OpenDriver extends AsyncDisposable {
 
 /**
  * Opens a pool: each driver with its defaults, but for what it needs to live through faults. Where the
- * driver can give up a silent connection, it does so after `silenceMs`.
+ * driver can give up a silent connection, it does so after `silenceMs`. `prepare` says whether the store's
+ * statements are prepared.
  */
 export function openDriver(
   driver: Driver,
   url: string,
   max: number = 4,
   silenceMs: number = 1000,
+  prepare: boolean = true,
 ): OpenDriver {
   if (driver === "postgres.js") {
     const sql = postgres(url, { max, fetch_types: false, onnotice: () => {} });
     return {
-      client: fromPostgresJs(sql),
+      client: fromPostgresJs(sql, { prepare }),
       query: async (text) => await sql.unsafe(text),
       [Symbol.asyncDispose]: () => sql.end({ timeout: 1 }),
     };
@@ -41,7 +43,7 @@ export function openDriver(
   // An idle connection that the server ends is reported here, and is fatal without a listener.
   pool.on("error", () => {});
   return {
-    client: fromNodePostgres(pool),
+    client: fromNodePostgres(pool, { prepare }),
     query: async (text) => await pool.query(text),
     [Symbol.asyncDispose]: () => pool.end(),
   };

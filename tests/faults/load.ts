@@ -9,11 +9,9 @@ import { PostgresCircuitBreakerStore } from "../../mod.ts";
 import { lines } from "../../scripts/demo/lines.ts";
 import { loadStoma, type StomaGateway } from "../support/stoma.ts";
 import { openDriver } from "./drivers.ts";
-import { Ledger, noteOf } from "./ledger.ts";
+import { type Call, MeasuredCalls } from "./measured_calls.ts";
 import type { KeyTally, LoadCommand, LoadMessage, LoadSettings, Weight } from "./messages.ts";
 import { Noise } from "./noise.ts";
-import { Recovery } from "./recovery.ts";
-import { LoopWatch } from "./waiting.ts";
 
 const COUNTED_KEYS = 3;
 
@@ -30,10 +28,9 @@ function send(message: LoadMessage): void {
   console.log(JSON.stringify(message));
 }
 
-/** One kind of call after the other, again and again. */
-type Call = [name: string, run: (load: Load, round: number) => Promise<unknown>];
+type LoadCall = [name: string, run: (load: Load, round: number) => Promise<unknown>];
 
-const CALLS: readonly Call[] = [
+const CALLS: readonly LoadCall[] = [
   ["recordSuccess", (load, round) => load.count(load.countedKey(round), "successes")],
   ["getState", (load, round) => load.store.getState(load.countedKey(round))],
   ["recordFailure", (load, round) => load.count(load.countedKey(round), "failures")],
@@ -47,24 +44,13 @@ const CALLS: readonly Call[] = [
   ["list", (load) => load.store.list({ limit: 3 })],
   ["reset", (load) => load.store.reset(`${load.movedKey} again`)],
 ];
-const REQUESTS: readonly Call[] = [["gateway", (load) => load.request()]];
+const REQUESTS: readonly LoadCall[] = [["gateway", (load) => load.request()]];
 const KINDS = new Set([...CALLS, ...REQUESTS].map(([name]) => name));
 
-class Load {
+class Load extends MeasuredCalls {
   readonly store: PostgresCircuitBreakerStore;
   readonly #settings: LoadSettings;
-  readonly #ledger = new Ledger();
-  readonly #noise: Noise;
   readonly #gateway: StomaGateway;
-  #phase = "before";
-  #announceAt = Infinity;
-  /** Calls without an answer by the phase in which they began. */
-  readonly #open = new Map<string, number>();
-  #outages = 0;
-  #isOut = false;
-  #recovery: Recovery | undefined;
-  #isStopped = false;
-  readonly #stopped = Promise.withResolvers<void>();
 
   constructor(
     settings: LoadSettings,
@@ -72,8 +58,8 @@ class Load {
     openGateway: (store: PostgresCircuitBreakerStore) => StomaGateway,
     noise: Noise,
   ) {
+    super({ kinds: KINDS, noise, pauseMs: settings.pauseMs, send });
     this.#settings = settings;
-    this.#noise = noise;
     this.store = openStore(this);
     this.#gateway = openGateway(this.store);
   }
@@ -85,11 +71,11 @@ class Load {
   /** Counted by all loads whose counts are exact. */
   get sharedKey(): string {
     const { mode, name } = this.#settings;
-    return mode === "throw" ? `shared ${this.#phase}` : `${name} ${this.#phase} shared`;
+    return mode === "throw" ? `shared ${this.phase}` : `${name} ${this.phase} shared`;
   }
 
   countedKey(round: number): string {
-    return `${this.#settings.name} ${this.#phase} ${round % COUNTED_KEYS}`;
+    return `${this.#settings.name} ${this.phase} ${round % COUNTED_KEYS}`;
   }
 
   async count(key: string, counter: keyof KeyTally): Promise<void> {
@@ -98,16 +84,16 @@ class Load {
         ? this.store.recordFailure(key)
         : this.store.recordSuccess(key));
     } catch (error) {
-      this.#ledger.count(key, counter, true, error);
+      this.ledger.count(key, counter, true, error);
       throw error;
     }
-    this.#ledger.count(key, counter, false, undefined);
+    this.ledger.count(key, counter, false, undefined);
   }
 
   async request(): Promise<void> {
     const response = await this.#gateway.app.request("/orders");
     await response.body?.cancel();
-    this.#ledger.respond(response.status);
+    this.ledger.respond(response.status);
   }
 
   /** Has the driver make its first connection, however long a machine that starts others takes. */
@@ -119,107 +105,32 @@ class Load {
   async run(): Promise<void> {
     const { callers } = this.#settings;
     const first = (caller: number) => Math.floor(caller * CALLS.length / callers);
+    const ofLoad = (calls: readonly LoadCall[]) =>
+      calls.map(([name, run]): Call => [name, (round) => run(this, round)]);
     await Promise.all([
-      ...Array.from({ length: callers }, (_, each) => this.#repeatCalls(CALLS, first(each))),
-      ...Array.from({ length: CLIENTS }, () => this.#repeatCalls(REQUESTS, 0)),
+      ...Array.from({ length: callers }, (_, each) => this.repeat(ofLoad(CALLS), first(each))),
+      ...Array.from({ length: CLIENTS }, () => this.repeat(ofLoad(REQUESTS), 0)),
     ]);
   }
 
   /** Calls for one more circuit until it is stopped. */
   async also(key: string): Promise<void> {
-    await this.#repeatCalls([
+    await this.repeat([
       ["recordSuccess", () => this.count(key, "successes")],
       ["getState", () => this.store.getState(key)],
     ], 0);
   }
 
-  async #repeatCalls(calls: readonly Call[], first: number): Promise<void> {
-    for (let round = first; !this.#isStopped; round++) {
-      const [name, run] = calls[round % calls.length]!;
-      await this.#measure(name, () => run(this, round));
-      await new Promise((resolve) => setTimeout(resolve, this.#settings.pauseMs));
-    }
-  }
-
-  async #measure(call: string, run: () => Promise<unknown>): Promise<void> {
-    const phase = this.#phase;
-    const outages = this.#isOut ? this.#outages : undefined;
-    const noise = this.#noise.total();
-    const start = performance.now();
-    this.#open.set(phase, (this.#open.get(phase) ?? 0) + 1);
-    let error: unknown;
-    let isError = false;
-    const watch = outages === undefined ? undefined : new LoopWatch();
-    try {
-      await run();
-    } catch (reason) {
-      error = reason;
-      isError = true;
-    }
-    const hasWaited = watch?.end() ?? true;
-    const tookMs = performance.now() - start;
-    const noiseMs = this.#noise.total() - noise;
-    const isDuring = this.#isOut && outages === this.#outages;
-    this.#ledger.add({ call, phase, tookMs, noiseMs, error, isError, isDuring, hasWaited });
-    if (this.#ledger.phase(this.#phase).answers === this.#announceAt) {
-      this.#announceAt = Infinity;
-      send({ type: "reached", phase: this.#phase });
-    }
-    this.#noteRecovery(call, isError, { at: start, noise });
-    this.#open.set(phase, this.#open.get(phase)! - 1);
-    if (phase !== this.#phase) this.#announceBegan();
-  }
-
-  #announceBegan(): void {
-    for (const [phase, calls] of this.#open) if (phase !== this.#phase && calls > 0) return;
-    send({ type: "began", phase: this.#phase });
-  }
-
-  #noteRecovery(call: string, isError: boolean, begun: { at: number; noise: number }): void {
-    const recovered = this.#recovery?.note(call, begun, isError || this.#isOut);
-    if (recovered === undefined) return;
-    this.#recovery = undefined;
-    send({ type: "recovered", ...recovered });
-  }
-
-  noteOutage(isOut: boolean, cause: unknown): void {
-    this.#isOut = isOut;
-    if (isOut) {
-      this.#outages++;
-      this.#ledger.phase(this.#phase).outages++;
-    } else {
-      this.#recovery?.noteEnd();
-    }
-    send({ type: "outage", isOut, ...cause !== undefined && { cause: noteOf(cause) } });
-  }
-
-  begin(phase: string, answers: number): void {
-    this.#phase = phase;
-    this.#announceAt = this.#ledger.phase(phase).answers + answers;
-    if (this.#isOut) this.#ledger.phase(phase).outages++;
-    this.#announceBegan();
-  }
-
-  back(): void {
-    this.#recovery = new Recovery(KINDS, this.#noise);
-  }
-
   /** The rest of the program, which has the same pool and no patience. */
   async neighbour(query: (text: string) => Promise<unknown>): Promise<void> {
-    const stopped = this.#stopped.promise;
-    while (!this.#isStopped) {
-      await Promise.race([query("select 1").catch(() => {}), stopped]);
+    while (!this.isStopped) {
+      await Promise.race([query("select 1").catch(() => {}), this.stopped]);
       await new Promise((resolve) => setTimeout(resolve, NEIGHBOUR_PAUSE_MS));
     }
   }
 
-  stop(): void {
-    this.#isStopped = true;
-    this.#stopped.resolve();
-  }
-
   report(): void {
-    send({ type: "report", report: this.#ledger.report() });
+    send({ type: "report", report: this.ledger.report() });
   }
 }
 

@@ -98,16 +98,21 @@ export interface LoadReport {
   gateway: Record<string, number>;
 }
 
-/** What a load says. */
-export type LoadMessage =
-  | { type: "ready" }
-  | { type: "outage"; isOut: boolean; cause?: ErrorNote }
+/** What every process says that makes calls. */
+export type CallMessage =
+  /** An outage began or ended, in epoch milliseconds. */
+  | { type: "outage"; isOut: boolean; at: number; cause?: ErrorNote }
   | { type: "began"; phase: string }
   | { type: "reached"; phase: string }
   /**
    * Every kind of call works. The last call that failed was made `afterMs` after the database was
    * back, or the outage ended then, whichever was later.
    */
-  | { type: "recovered"; afterMs: number; noiseMs: number }
+  | { type: "recovered"; afterMs: number; noiseMs: number };
+
+/** What a load says. */
+export type LoadMessage =
+  | CallMessage
+  | { type: "ready" }
   | { type: "weight"; weight: Weight }
   | { type: "report"; report: LoadReport };

@@ -15,6 +15,7 @@
 const SCRIPT = `
 trap '' HUP INT TERM
 signal=$1
+offspring=$2
 folder=$(mktemp -d "\${TMPDIR:-/tmp}/circuit_breaker_XXXXXXXX") || exit 1
 echo "$folder"
 pid=none
@@ -38,6 +39,18 @@ case $pid in
     kill -s KILL -- "-$pid" 2>/dev/null
     ;;
 esac
+# What works in the folder without being in the group, as a server does that Patroni started.
+tries=0
+while [ "$offspring" = all ] && [ "$tries" -lt 250 ]; do
+  pids=$(
+    find /proc -mindepth 2 -maxdepth 2 -name cwd \\( -lname "$folder" -o -lname "$folder/*" \\) \
+      2>/dev/null | sed 's|^/proc/||; s|/cwd$||'
+  )
+  [ -n "$pids" ] || break
+  [ "$tries" -lt 40 ] || signal=KILL
+  kill -s "$signal" $pids 2>/dev/null; kill -s CONT $pids 2>/dev/null
+  tries=$((tries + 1)); sleep 0.05
+done
 # A killed server leaves its shared memory segment behind, which its lock file names.
 segment=\${segment##* }
 [ -n "$segment" ] && ipcrm -m "$segment" 2>/dev/null
@@ -66,11 +79,19 @@ export class GuardedFolder implements AsyncDisposable {
     this.#line = line;
   }
 
-  /** Makes the folder, with its guardian, which ends what runs in it with a signal. */
-  static async create(signal: "TERM" | "QUIT" = "TERM"): Promise<GuardedFolder> {
+  /**
+   * Makes the folder, with its guardian, which ends what runs in it with a signal.
+   *
+   * @param offspring Whether it ends the process with its group, or all processes that work in the
+   * folder, also those that left the group. Only Linux shows them.
+   */
+  static async create(
+    signal: "TERM" | "QUIT" = "TERM",
+    offspring: "group" | "all" = "group",
+  ): Promise<GuardedFolder> {
     // Detached, so that a Ctrl-C in the terminal reaches the holder and not its guardian.
     const guardian = new Deno.Command("sh", {
-      args: ["-c", SCRIPT, "circuit_breaker_guardian", signal],
+      args: ["-c", SCRIPT, "circuit_breaker_guardian", signal, offspring],
       cwd: "/",
       detached: true,
       stdin: "piped",

@@ -1,0 +1,7 @@
+import { KILL, PARTITION, STANDBY_LOST, SWITCHOVER } from "./faults.ts";
+import { testTopology } from "./scene.ts";
+
+testTopology("synchronous replication", { isSynchronous: true, isPooled: false }, {
+  all: [SWITCHOVER, KILL, PARTITION, STANDBY_LOST],
+  short: [SWITCHOVER, PARTITION],
+});
