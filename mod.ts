@@ -24,6 +24,10 @@
 
 export { CircuitBreaker } from "./src/breaker/circuit_breaker.ts";
 export {
+  circuitErrorResponse,
+  type CircuitErrorResponseOptions,
+} from "./src/breaker/error_response.ts";
+export {
   type CallEnd,
   type CallReturn,
   type CallThrow,
@@ -59,6 +63,13 @@ export type {
   Fallback,
   FallbackContext,
 } from "./src/breaker/options.ts";
+export type { WebResponse } from "./src/platform.ts";
+export type {
+  FetchFunction,
+  FetchTarget,
+  GlobalFetch,
+  WrapFetchOptions,
+} from "./src/breaker/wrap_fetch.ts";
 export type { CallSignal, PlainSignal } from "./src/breaker/signal.ts";
 export {
   CircuitBreakerStoreError,

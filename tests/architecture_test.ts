@@ -17,6 +17,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["postgres", "outage", "cache", "quorum", "feed", "admission", "metrics"],
   // A breaker knows no store but by what it needs of one.
   ["stores", "breaker"],
+  // Frameworks, each behind an entry point of its own.
+  ["web"],
   ["mod.ts"],
 ];
 
@@ -34,7 +36,11 @@ const MAY_NOT_IMPORT: Record<string, readonly string[]> = {
     ...["adapters", "ports", "rules", "postgres", "outage", "cache", "quorum", "feed", "admission"],
     ...["edge", "metrics"],
   ],
-  "mod.ts": ["adapters", "time", "ports", "metrics"],
+  web: [
+    ...["stores", "time", "options", "adapters", "ports", "rules", "edge", "metrics"],
+    ...["postgres", "outage", "cache", "quorum", "feed", "admission"],
+  ],
+  "mod.ts": ["adapters", "time", "ports", "metrics", "web"],
 };
 
 /** Imports between neighbours that are allowed all the same. */

@@ -9,6 +9,7 @@ import { ADAPTERS, ARGUMENTS, CLIENTS, METHODS, serverMessages } from "./message
 import { EDGE } from "./messages/edge_messages.ts";
 import { PROBING_OPTIONS } from "./messages/probing_options.ts";
 import { templates, templatesOf } from "./messages/templates.ts";
+import { WEB } from "./messages/web.ts";
 import { openPostgresJs } from "./support/clients.ts";
 import { createDatabase } from "./support/database.ts";
 
@@ -45,7 +46,7 @@ Deno.test("every public error message reads as it is listed, and every one is li
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   const listed = [
-    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, METHODS, ADAPTERS, CLIENTS],
+    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, METHODS, ADAPTERS, CLIENTS, WEB],
     serverMessages(driver.client),
   ].flat();
   const shown: string[] = [];

@@ -22,6 +22,7 @@ Deno.test("mod.ts exports the public names and no others", () => {
     "StoreOverloadError",
     "StoreTimeoutError",
     "StoreUnavailableError",
+    "circuitErrorResponse",
     "defaultClassify",
     "isCallTimeoutError",
     "isCircuitBreakerStoreError",
@@ -35,7 +36,7 @@ Deno.test("mod.ts exports the public names and no others", () => {
   ]);
 });
 
-Deno.test("every entry point of deno.json exports its one function", async () => {
+Deno.test("every entry point of deno.json exports its adapter, middleware or metrics", async () => {
   const text = await Deno.readTextFile(new URL("../deno.json", import.meta.url));
   const entries: Record<string, string> = JSON.parse(text).exports;
   const names: Record<string, string[]> = {};
@@ -47,6 +48,8 @@ Deno.test("every entry point of deno.json exports its one function", async () =>
   assertEquals(names, {
     "./bun-sql": ["fromBunSql"],
     "./deno-postgres": ["fromDenoPostgres"],
+    "./express": ["circuitBreaker", "circuitErrorHandler"],
+    "./hono": ["circuitBreaker", "circuitErrorResponse", "guard"],
     "./neon": ["fromNeon"],
     "./node-postgres": ["fromNodePostgres"],
     "./opentelemetry": ["instrument"],

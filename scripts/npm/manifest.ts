@@ -64,14 +64,16 @@ export const METADATA: Metadata = {
 };
 
 /**
- * The drivers that npm has. All are optional, since a team brings the one that it uses, and of any
- * version: a team may have another version, or the same driver, for other uses, and npm refuses to
+ * The drivers and frameworks that npm has. All are optional, since a team brings those that it uses, and of
+ * any version: a team may have another version, or the same driver, for other uses, and npm refuses to
  * install where a range does not fit. Which versions to use is said in the README and in the adapters'
  * docs. `*` also fits prereleases, which `>=3` does not.
  */
-export const DRIVERS: Readonly<Record<string, string>> = {
+export const PEERS: Readonly<Record<string, string>> = {
   "@electric-sql/pglite": "*",
   "@neondatabase/serverless": "*",
+  "express": "*",
+  "hono": "*",
   "pg": "*",
   "postgres": "*",
 };

@@ -5,7 +5,7 @@
  */
 
 import { ROOT } from "../workspace.ts";
-import { DOCUMENTS, DRIVERS, type Manifest, METADATA } from "./manifest.ts";
+import { DOCUMENTS, type Manifest, METADATA, PEERS } from "./manifest.ts";
 import { closureOf } from "./modules.ts";
 
 /** The npm package, described. */
@@ -88,9 +88,9 @@ function packageJson(manifest: Manifest): PackageJson {
       ),
     },
     files: [...Object.keys(MODULE_KINDS), ...DOCUMENTS],
-    peerDependencies: DRIVERS,
+    peerDependencies: PEERS,
     peerDependenciesMeta: Object.fromEntries(
-      Object.keys(DRIVERS).map((name) => [name, { optional: true }]),
+      Object.keys(PEERS).map((name) => [name, { optional: true }]),
     ),
     publishConfig: { access: "public" },
   };

@@ -9,6 +9,12 @@ import type {
   CircuitBreakerOptions,
   ExecuteOptions,
 } from "./options.ts";
+import {
+  type FetchFunction,
+  type GlobalFetch,
+  wrapFetch,
+  type WrapFetchOptions,
+} from "./wrap_fetch.ts";
 import { assertBreakerOptions, assertStore } from "./resolve_options.ts";
 
 /** The runtime's own, without the types of a library that users may not have. */
@@ -52,6 +58,7 @@ export class CircuitBreaker<FallbackResult = never> extends Target implements As
   readonly #store: BreakerStore;
   readonly #emitter: Emitter;
   readonly #executor: Executor;
+  readonly #isTimed: boolean;
   #closing: Promise<void> | undefined;
 
   /**
@@ -70,6 +77,7 @@ export class CircuitBreaker<FallbackResult = never> extends Target implements As
     this.#store = store;
     this.#emitter = new Emitter(this as unknown as EventTarget, options);
     this.#executor = new Executor(store, options, this.#emitter);
+    this.#isTimed = options.callTimeoutMs !== undefined;
   }
 
   /**
@@ -94,6 +102,47 @@ export class CircuitBreaker<FallbackResult = never> extends Target implements As
     return this.#executor.execute(key, fn, options as ExecuteOptions<never, unknown>) as Promise<
       Result | OwnFallbackResult
     >;
+  }
+
+  /**
+   * Makes a `fetch` that goes through this breaker, with the type of the one that it wraps. Each call is
+   * one call of {@linkcode CircuitBreaker.execute}: an open circuit rejects it with a `CircuitOpenError`.
+   *
+   * The headers decide: a `Response` with 5xx, 408 or 429 is returned and counts as a failure, and a body
+   * that breaks off later does not count. Where it should, read the body in `execute`. Redirects belong to
+   * the call and to the circuit of the first URL. The signal of the init, or of the `Request`, is the
+   * caller's: its abort is ignored. `callTimeoutMs` aborts the request; it ends with the headers, and the
+   * caller's signal can abort the body after that. It needs `AbortSignal.any` (Node 20.3 and later).
+   *
+   * @param fetch The runtime's `fetch`, that of a package, or one of your own.
+   * @param options How to choose the circuit, and what a refused call gets.
+   * @returns A function to use in its place.
+   * @throws {TypeError} If `fetch` is no function, or an option is misspelt or of a wrong type. The
+   * function that it returns rejects with one for a URL without an origin.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import {
+   *   CircuitBreaker,
+   *   InMemoryCircuitBreakerStore,
+   *   isCircuitOpenError,
+   * } from "@circuit-breaker/postgres";
+   *
+   * const store = new InMemoryCircuitBreakerStore({ failureThreshold: 2, failureWindowMs: 60_000 });
+   * const guardedFetch = new CircuitBreaker(store).wrapFetch();
+   *
+   * // A port that nothing listens on: two failures open the circuit, the third call is not sent.
+   * const url = "http://127.0.0.1:1/";
+   * for (let i = 0; i < 2; i++) await guardedFetch(url).catch(() => {});
+   * assertEquals(isCircuitOpenError(await guardedFetch(url).catch((error) => error)), true);
+   * ```
+   */
+  wrapFetch<Fetch extends FetchFunction = GlobalFetch>(
+    fetch: Fetch = globalThis.fetch as unknown as Fetch,
+    options: WrapFetchOptions = {},
+  ): Fetch {
+    return wrapFetch(this, fetch, options, this.#isTimed);
   }
 
   /**

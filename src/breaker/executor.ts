@@ -339,8 +339,8 @@ export class Executor {
 
   /** Goes on with the fallback, or rejects where there is none. */
   async #fallBack(key: string, error: unknown, options: Options): Promise<unknown> {
-    const fallback = options.fallback ?? this.#fallback;
-    if (fallback === undefined) throw error;
+    const { fallback = this.#fallback } = options;
+    if (fallback === undefined || fallback === null) throw error;
     if (this.#emitter.has("fallback")) this.#emitter.emit("fallback", { key, error });
     const { signal } = options;
     const answer = fallback(error, { key, signal });

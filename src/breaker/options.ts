@@ -138,11 +138,11 @@ export interface ExecuteOptions<Result = unknown, FallbackResult = never> {
    */
   signal?: CallSignal | undefined;
   /**
-   * Stands in for this call, as the breaker's option of the same name.
+   * Stands in for this call, as the breaker's option of the same name. With `null` nothing does.
    *
    * @default {undefined} that of the breaker
    */
-  fallback?: Fallback<FallbackResult> | undefined;
+  fallback?: Fallback<FallbackResult> | null | undefined;
   /**
    * Says how this call counts.
    *

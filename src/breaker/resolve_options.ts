@@ -71,6 +71,6 @@ export function assertCall<Result, FallbackResult>(
   }
   assertOptions(EXECUTE, options, ["signal", "fallback", "classify"]);
   assertSignal(EXECUTE, options.signal);
-  assertFunction(EXECUTE, "fallback", options.fallback);
+  assertFunction(EXECUTE, "fallback", options.fallback ?? undefined);
   assertFunction(EXECUTE, "classify", options.classify);
 }

@@ -18,7 +18,8 @@ import { runProgram, type Runtime } from "./runtimes.ts";
 
 const STOMA = "@homegrower-club/stoma";
 const TYPE_PACKAGES = ["@types/node@26.6.6", "typescript@7.0.2"];
-const PROGRAMS = ["conformance", "entries", "gateway", "quick_start"];
+const PROGRAMS = ["conformance", "entries", "frameworks", "gateway", "quick_start"];
+const FRAMEWORKS = ["@hono/node-server", "@types/express", "connect", "express", "hono"];
 
 /** What all runs in projects share. */
 export interface Ground {
@@ -62,7 +63,7 @@ export async function checkOnDatabase(
   const { queue, manifest, tarball, report } = ground;
   const project = await queue.project("drivers", [
     tarball,
-    ...["pg", "@types/pg", "postgres", "bun-types"].map((name) =>
+    ...["pg", "@types/pg", "postgres", "bun-types", ...FRAMEWORKS].map((name) =>
       withoutScheme(manifest.imports[name]!)
     ),
     withoutScheme(STOMA_PACKAGE),
@@ -93,6 +94,12 @@ export async function checkOnDatabase(
         check(runtime, `${driver}, ${program}`, (url) => [script, driver, url, stoma.gatewayPath]);
       }
     }
+    checks.push((queue) =>
+      report.group(
+        `${runtime.name}, Hono and Express`,
+        () => runProgram(queue, runtime, project, [toScript(programPath("frameworks"))]),
+      )
+    );
     const script = `${required}/${toScript(programPath("conformance"))}`;
     check(runtime, "conformance of what is required", (url) => [script, "postgres", url]);
   }

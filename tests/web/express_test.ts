@@ -1,0 +1,7 @@
+import type { TestRunner } from "../conformance/suite.ts";
+import { expressTests } from "./express_cases.ts";
+import { expressEndingTests } from "./express_ending_cases.ts";
+
+const runner: TestRunner = { test: (name, fn) => void Deno.test(`Express: ${name}`, fn) };
+expressTests(runner);
+expressEndingTests(runner);
