@@ -232,8 +232,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
    *
    * @param options A cursor to go on from, a signal that ends it, and more.
    * @returns Changes, for `for await`. It rejects once if the first read fails, but for an outage.
-   * @throws {TypeError} If an option is misspelt or of a wrong type.
-   * @throws {RangeError} If `after` is not the cursor of a change.
+   * @throws {TypeError | RangeError} If an option is wrong, or `after` is not the cursor of a change.
    */
   watch(options: WatchOptions = {}): AsyncIterableIterator<CircuitChange> {
     return this.#parts.watches.begin(options);

@@ -36,7 +36,7 @@ Deno.test("mod.ts exports the public names and no others", () => {
   ]);
 });
 
-Deno.test("every entry point of deno.json exports its adapter, middleware or metrics", async () => {
+Deno.test("every entry point of deno.json exports what it is for, and no more", async () => {
   const text = await Deno.readTextFile(new URL("../deno.json", import.meta.url));
   const entries: Record<string, string> = JSON.parse(text).exports;
   const names: Record<string, string[]> = {};
@@ -47,6 +47,7 @@ Deno.test("every entry point of deno.json exports its adapter, middleware or met
   assertEquals(entries["."], "./mod.ts");
   assertEquals(names, {
     "./bun-sql": ["fromBunSql"],
+    "./cli": ["main", "runCli"],
     "./deno-postgres": ["fromDenoPostgres"],
     "./express": ["circuitBreaker", "circuitErrorHandler"],
     "./hono": ["circuitBreaker", "circuitErrorResponse", "guard"],

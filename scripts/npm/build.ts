@@ -8,7 +8,7 @@
 import { pathToFileURL } from "node:url";
 import { ROOT } from "../workspace.ts";
 import { addLibraries } from "./declarations.ts";
-import { DOCUMENTS, type Manifest, readManifest } from "./manifest.ts";
+import { DOCUMENTS, type Manifest, PROGRAM, readManifest } from "./manifest.ts";
 import { closureOf } from "./modules.ts";
 import { withoutComments } from "./scripts.ts";
 import { MODULE_KINDS, type Specification, specify } from "./specification.ts";
@@ -63,6 +63,7 @@ async function finish(folder: string, specification: Specification): Promise<voi
   for (const [name, type] of Object.entries(MODULE_KINDS)) {
     await writeJson(`${folder}/${name}/package.json`, { type });
   }
+  await Deno.writeTextFile(`${folder}/${PROGRAM.file}`, PROGRAM.text);
   for (const name of DOCUMENTS) await Deno.copyFile(new URL(name, ROOT), `${folder}/${name}`);
   for (const path of specification.files) {
     const finish = path.endsWith(".d.ts")

@@ -8,6 +8,7 @@
 import { fileURLToPath } from "node:url";
 import { ROOT } from "../workspace.ts";
 import type { Assignment, Emit } from "./build.ts";
+import { npmExports } from "./manifest.ts";
 
 // Computed, so that nothing looks for dnt before it is asked for: it is in JSR only.
 const DNT = ["@deno", "dnt"].join("/");
@@ -50,7 +51,7 @@ export async function loadDnt(): Promise<Dnt> {
 /** Works out the options for dnt. */
 export function dntOptions({ manifest, folder }: Assignment): DntOptions {
   return {
-    entryPoints: Object.entries(manifest.exports).map(([name, path]) => ({
+    entryPoints: Object.entries(npmExports(manifest)).map(([name, path]) => ({
       name,
       path: fileURLToPath(new URL(path, ROOT)),
     })),

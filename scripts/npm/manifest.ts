@@ -26,6 +26,30 @@ export async function readManifest(): Promise<Manifest> {
   return JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
 }
 
+/**
+ * Entry points whose module in the npm package is another one. What Deno starts asks whether it is the main
+ * module, which a script for `require` cannot; npm has a `bin` instead.
+ */
+const OTHERS_ON_NPM: Readonly<Record<string, string>> = { "./cli": "./src/cli/cli.ts" };
+
+/** The entry points of the npm package, as those in deno.json. */
+export function npmExports({ exports }: Manifest): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(exports).map(([entry, path]) => [entry, OTHERS_ON_NPM[entry] ?? path]),
+  );
+}
+
+/** The program of the npm package: its name on the path, and its file. `npx` takes the only one there is. */
+export const PROGRAM: { readonly name: string; readonly file: string; readonly text: string } = {
+  name: "circuit-breaker-postgres",
+  file: "bin.mjs",
+  text: `#!/usr/bin/env node
+import { main } from "./esm/src/cli/cli.js";
+
+await main(import.meta.url);
+`,
+};
+
 /** Where the sources are; npm's provenance requires that it is the repository that publishes. */
 export const REPOSITORY = "https://github.com/circuit-breaker/postgres";
 

@@ -5,7 +5,7 @@
  */
 
 import { ROOT } from "../workspace.ts";
-import { DOCUMENTS, type Manifest, METADATA, PEERS } from "./manifest.ts";
+import { DOCUMENTS, type Manifest, METADATA, npmExports, PEERS, PROGRAM } from "./manifest.ts";
 import { closureOf } from "./modules.ts";
 
 /** The npm package, described. */
@@ -44,14 +44,14 @@ export const MODULE_KINDS: Readonly<Record<string, "module" | "commonjs">> = {
 
 /** Works out what the package consists of. */
 export async function specify(manifest: Manifest): Promise<Specification> {
-  const modules = await closureOf(ROOT, Object.values(manifest.exports));
-  const files = ["package.json", ...DOCUMENTS];
+  const modules = await closureOf(ROOT, Object.values(npmExports(manifest)));
+  const files = ["package.json", PROGRAM.file, ...DOCUMENTS];
   for (const folder of Object.keys(MODULE_KINDS)) {
     files.push(`${folder}/package.json`);
     for (const path of modules) files.push(...compiled(folder, path));
   }
   const entryDeclarations = Object.keys(MODULE_KINDS).flatMap((folder) =>
-    Object.values(manifest.exports).map((path) => compiled(folder, path)[1])
+    Object.values(npmExports(manifest)).map((path) => compiled(folder, path)[1])
   );
   return {
     packageJson: packageJson(manifest),
@@ -62,7 +62,7 @@ export async function specify(manifest: Manifest): Promise<Specification> {
 }
 
 function packageJson(manifest: Manifest): PackageJson {
-  const entries = Object.entries(manifest.exports);
+  const entries = Object.entries(npmExports(manifest));
   const main = conditions(manifest.exports["."] ?? "");
   return {
     name: manifest.name,
@@ -87,7 +87,8 @@ function packageJson(manifest: Manifest): PackageJson {
         ]),
       ),
     },
-    files: [...Object.keys(MODULE_KINDS), ...DOCUMENTS],
+    bin: { [PROGRAM.name]: PROGRAM.file },
+    files: [...Object.keys(MODULE_KINDS), PROGRAM.file, ...DOCUMENTS],
     peerDependencies: PEERS,
     peerDependenciesMeta: Object.fromEntries(
       Object.keys(PEERS).map((name) => [name, { optional: true }]),

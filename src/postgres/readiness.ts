@@ -38,6 +38,24 @@ import { storeError } from "./store_error.ts";
  * circuits, or if the client does not return rows.
  */
 export async function checkReadiness(client: PostgresClient, table: TableName): Promise<void> {
+  for await (const { error } of readinessProblems(client, table)) throw error;
+}
+
+/** What a check is about. */
+export type ReadinessCheck = "server" | "schema" | "privileges" | "row security";
+
+/** Something that keeps the store from working. */
+export interface ReadinessProblem {
+  readonly check: ReadinessCheck;
+  /** Says what it is and what to do. */
+  readonly error: unknown;
+}
+
+/** Finds what {@linkcode checkReadiness} throws, and goes on as far as that makes sense. */
+export async function* readinessProblems(
+  client: PostgresClient,
+  table: TableName,
+): AsyncGenerator<ReadinessProblem> {
   const ask = async (statement: string, params: string[]) => {
     try {
       return await client.query(statement, params);
@@ -47,10 +65,10 @@ export async function checkReadiness(client: PostgresClient, table: TableName): 
   };
   const names = PARTS.map((part) => part === "circuits" ? table.quoted : table[part].quoted);
   const readiness = toReadiness(await ask(READINESS_STATEMENT, names));
-  assertWritable(readiness);
+  yield* failureOf("server", () => assertWritable(readiness));
   const [circuits] = readiness.parts;
   if (circuits === undefined) {
-    throw new SchemaError(
+    const error = new SchemaError(
       readiness.hasSchema
         ? `Cannot check: the table ${
           shownTable(table)
@@ -58,11 +76,28 @@ export async function checkReadiness(client: PostgresClient, table: TableName): 
         : `Cannot check: the schema of ${shownTable(table)} does not exist, create it and run ` +
           "migrate(client, table)",
     );
+    yield { check: "schema", error };
+    return;
   }
-  assertSchema(circuits, readiness.parts);
-  assertPrivileges(readiness);
-  readiness.parts.forEach((found) => assertRowsVisible(found, readiness.role));
-  assertContent(circuits, toContent(await ask(contentStatement(table), [])));
+  const differences = [...failureOf("schema", () => assertSchema(circuits, readiness.parts))];
+  yield* differences;
+  const missing = [...failureOf("privileges", () => assertPrivileges(readiness))];
+  yield* missing;
+  for (const found of readiness.parts) {
+    yield* failureOf("row security", () => assertRowsVisible(found, readiness.role));
+  }
+  // The next question fails where one of these does not hold.
+  if (differences.length > 0 || missing.length > 0) return;
+  const content = toContent(await ask(contentStatement(table), []));
+  yield* failureOf("schema", () => assertContent(circuits, content));
+}
+
+function* failureOf(check: ReadinessCheck, assert: () => void): Generator<ReadinessProblem> {
+  try {
+    assert();
+  } catch (error) {
+    yield { check, error };
+  }
 }
 
 /** Where `default_transaction_read_only` can be set, by the server's word for it. */

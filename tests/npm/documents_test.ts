@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { readManifest } from "../../scripts/npm/manifest.ts";
-import { specify } from "../../scripts/npm/specification.ts";
+import { closureOf } from "../../scripts/npm/modules.ts";
 import { ROOT } from "../../scripts/workspace.ts";
 
 const QUICK_STARTS = { "### Deno": "deno", "### Node": "node", "### Bun": "bun" };
@@ -25,7 +25,7 @@ Deno.test("every entry point says what it is for", async () => {
 });
 
 Deno.test("JSR gets the modules that the entry points reach, the documents, and nothing else", async () => {
-  const { modules } = await specify(await readManifest());
+  const modules = await closureOf(ROOT, Object.values((await readManifest()).exports));
   const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["publish", "--dry-run", "--allow-dirty", "--no-check"],
     cwd: ROOT,

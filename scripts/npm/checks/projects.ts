@@ -12,12 +12,15 @@ import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts
 import { ROOT } from "../../workspace.ts";
 import { type Manifest, specifierOf } from "../manifest.ts";
 import { toJavaScript, toScript, transplant } from "../transplant.ts";
+import { checkProgram } from "./program.ts";
 import type { ProgramQueue } from "./program_queue.ts";
 import { ensure, type Report, type Result, resultOf } from "./report.ts";
 import { runProgram, type Runtime } from "./runtimes.ts";
 
 const STOMA = "@homegrower-club/stoma";
 const TYPE_PACKAGES = ["@types/node@26.6.6", "typescript@7.0.2"];
+/** The name of the project that has nothing but the package. */
+const PLAIN = "plain";
 const PROGRAMS = ["conformance", "entries", "frameworks", "gateway", "quick_start"];
 const FRAMEWORKS = ["@hono/node-server", "@types/express", "connect", "express", "hono"];
 
@@ -36,7 +39,7 @@ export interface Ground {
 /** Imports every entry point in a project that has nothing but the package. */
 export async function checkEntries(ground: Ground, runtimes: readonly Runtime[]): Promise<void> {
   const { queue, manifest, tarball, report } = ground;
-  const project = await queue.project("plain", [tarball]);
+  const project = await queue.project(PLAIN, [tarball]);
   await transplant(manifest, [programPath("entries")], project);
   const expected: Record<string, string[]> = {};
   for (const [specifier, source] of await importSources(manifest)) {
@@ -112,6 +115,7 @@ export async function checkOnDatabase(
       () => checkQuickStart(ground, runtime, project),
     );
   }
+  await checkProgram(ground, runtimes, project, `${queue.path}/${PLAIN}`);
 }
 
 /** The modules that the package is compiled from, by the specifiers of its entry points. */

@@ -36,7 +36,12 @@ export interface MigrationSettings {
   readonly lockTimeoutMs: number;
   /** The role that gets the privileges of run time. */
   readonly grantTo?: GrantedRole | undefined;
+  /** Whether the statement changes nothing and fails with what it would do first, by {@linkcode PLANNED}. */
+  readonly isDryRun?: boolean;
 }
+
+/** SQLSTATE of a dry run that has something to do. Its message is an array of statements, as JSON. */
+export const PLANNED = "CB007";
 
 /** How often the statement may compare and repair. Each repair needs three or four at most. */
 const MAX_ROUNDS = 12;
@@ -123,7 +128,7 @@ function nameOf(table: TableName, part: typeof PARTS[number]) {
 
 function migrationBody(
   table: TableName,
-  { lockTimeoutMs, grantTo }: MigrationSettings,
+  { lockTimeoutMs, grantTo, isDryRun = false }: MigrationSettings,
 ): string {
   const { shown } = table;
   // The lock on the circuits may take most of the time; live traffic already waits when others follow.
@@ -170,7 +175,12 @@ begin
     if cardinality(plan) = 0 then${indented(planGrants(grantTo))}
     end if;`
   }
-    exit when cardinality(plan) = 0;
+    exit when cardinality(plan) = 0;${
+    isDryRun
+      ? `
+    raise exception using errcode = '${PLANNED}', message = array_to_json(plan)::text;`
+      : ""
+  }
     if round = ${MAX_ROUNDS} then
       raise exception using errcode = '${NOT_REPAIRED}',
         message = ${

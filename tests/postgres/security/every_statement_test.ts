@@ -9,6 +9,7 @@ import { migrate, type PostgresCircuitBreakerStoreOptions } from "../../../mod.t
 import type { CircuitRules } from "../../../src/options/store_options.ts";
 import { parseTableName } from "../../../src/postgres/identifier.ts";
 import { StatementContext } from "../../../src/postgres/statements/context.ts";
+import { SERVER_FACTS_STATEMENT } from "../../../src/postgres/statements/examine.ts";
 import { READINESS_STATEMENT } from "../../../src/postgres/statements/readiness.ts";
 import { openNodePostgres } from "../../support/clients.ts";
 import { connect } from "../../support/database.ts";
@@ -66,7 +67,7 @@ Deno.test("no statement refers to a function or operator of a neighbour's", asyn
 
 /** The texts of all functions of `src/postgres/statements` whose names say that they make one. */
 async function everyText(): Promise<Set<string>> {
-  const texts = new Set([READINESS_STATEMENT]);
+  const texts = new Set([READINESS_STATEMENT, SERVER_FACTS_STATEMENT]);
   const folder = new URL("../../../src/postgres/statements/", import.meta.url);
   for await (const { name } of Deno.readDir(folder)) {
     const exported: Record<string, unknown> = await import(new URL(name, folder).href);
@@ -84,7 +85,14 @@ async function everyText(): Promise<Set<string>> {
 }
 
 /** The functions that take the table's name alone. */
-const OF_TABLE = ["checkStatement", "contentStatement"];
+const OF_TABLE = [
+  "checkStatement",
+  "contentStatement",
+  "endlessForcesStatement",
+  "instanceFactsStatement",
+  "partFactsStatement",
+  "rowCountStatement",
+];
 
 function contexts(): StatementContext[] {
   const table = parseTableName("test", TABLE);
