@@ -17,6 +17,7 @@ import { Presence } from "./outage/presence.ts";
 import type { OnStatement, StatementEvent, StatementKind } from "./ports.ts";
 import { CircuitTable } from "./postgres/circuit_table.ts";
 import { Dispatcher } from "./postgres/dispatcher.ts";
+import { isDriverTimeout } from "./postgres/driver_timeout.ts";
 import type { Demand } from "./postgres/executor.ts";
 import type { TableName } from "./postgres/identifier.ts";
 import { LogTrimmer } from "./postgres/log_trimmer.ts";
@@ -47,7 +48,7 @@ export interface StoreParts {
   readonly watches: Watches;
   readonly history: History;
   readonly observation: Observation;
-  /** The instances that have a row, in the caller's clock. */
+  /** The instances that were seen lately, in the caller's clock. */
   instances(): Promise<CircuitInstance[]>;
   /** Fails unless the store can be used. */
   check(): Promise<void>;
@@ -133,7 +134,7 @@ function buildStore(
         await deadlines.race(deadlines.begin(), "check database", table.sessions.check());
       }),
     wasHeldUpSince,
-    wasLost: isConnectionLost,
+    wasLost: (error) => isConnectionLost(error) || isDriverTimeout(error),
     timers,
     patienceMs: deadAfterMs && deadAfterMs + OUTAGE_TRUST_MS,
     onChange: (change) => {

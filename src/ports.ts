@@ -117,7 +117,7 @@ export interface Tail extends Votes {
   log(call: Call, request: LogRequest): Promise<LogPage>;
   /** Reads circuits that an instance knows, whole: those that exist, in no order. */
   readKnown(call: Call, keys: readonly string[]): Promise<Circuit[]>;
-  /** The instances that have a row. */
+  /** The instances that were seen lately. */
   instances(call: Call): Promise<SeenInstance[]>;
   /** Writes an instance's row, or renews it. */
   register(call: Call, instance: Instance): Promise<void>;

@@ -139,6 +139,22 @@ export function atMost(
   };
 }
 
+/** The same for a figure that must not be smaller. */
+export function atLeast(
+  what: string,
+  measured: number,
+  limit: number,
+  shown: (figure: number) => string,
+): Verdict {
+  return {
+    what,
+    measured,
+    shown: shown(measured),
+    required: `at least ${shown(limit)}`,
+    ok: measured >= limit,
+  };
+}
+
 /** A ratio as text. */
 export function times(ratio: number): string {
   if (ratio >= 100) return `${Math.round(ratio).toLocaleString("en")}x`;

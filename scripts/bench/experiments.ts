@@ -1,3 +1,4 @@
+import { BREAKER_EXPERIMENTS } from "./breaker_experiments.ts";
 import { STALENESS_MS } from "./contenders.ts";
 import type { Experiment } from "./experiment.ts";
 import { FLEET_EXPERIMENTS } from "./fleet_experiments.ts";
@@ -90,5 +91,6 @@ export const EXPERIMENTS: readonly Experiment[] = [
   ...STATEMENT_EXPERIMENTS,
   ...RULE_EXPERIMENTS,
   METRICS_EXPERIMENT,
+  ...BREAKER_EXPERIMENTS,
   ...FLEET_EXPERIMENTS,
 ];

@@ -3,6 +3,15 @@ import { CallTimeoutError } from "./errors.ts";
 import type { CallContext } from "./options.ts";
 import type { CallSignal } from "./signal.ts";
 
+/**
+ * Says what the caller gets of a call that has ended: with what it threw or was ended with, or with what
+ * it returned.
+ */
+type Conclude = (isFailed: boolean, end: unknown) => unknown;
+
+/** The caller gets what there is. */
+const passOn: Conclude = (isFailed, end) => isFailed ? Promise.reject(end) : end;
+
 /** How a call has ended. */
 export type Ending = "returned" | "threw" | "timed out" | "aborted";
 
@@ -21,7 +30,8 @@ export class GuardedCall<Result> implements TimedCall {
   #ending: Ending | undefined;
   /** Why the function's signal has aborted, where it has. */
   #reason: unknown;
-  #reject!: (error: unknown) => void;
+  #settle!: (end: unknown) => void;
+  #conclude!: Conclude;
   #onAbort: (() => void) | undefined;
   // Of TimedCall.
   dueAt = 0;
@@ -49,15 +59,20 @@ export class GuardedCall<Result> implements TimedCall {
     return this.#controller.signal as CallSignal;
   }
 
-  /** Calls the function. The promise settles when the call has ended, in whichever way. */
+  /**
+   * Calls the function. The promise settles when the call has ended, in whichever way, and with what
+   * `conclude` makes of it.
+   */
   run(
     key: string,
     isProbe: boolean,
     call: (context: CallContext) => Result | PromiseLike<Result>,
     now: number,
+    conclude: Conclude = passOn,
   ): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      this.#reject = reject;
+    return new Promise((resolve) => {
+      this.#settle = resolve as (end: unknown) => void;
+      this.#conclude = conclude;
       this.#timers?.add(this, now);
       if (this.#caller !== undefined) {
         this.#onAbort = () => this.#abort();
@@ -66,7 +81,7 @@ export class GuardedCall<Result> implements TimedCall {
       const onThrown = (error: unknown) => {
         // The function may have heard of the abort before this call has.
         if (this.#caller?.aborted) this.#abort();
-        else if (this.#end("threw")) reject(error);
+        else if (this.#end("threw")) this.#settle(conclude(true, error));
       };
       let answer: Result | PromiseLike<Result>;
       try {
@@ -76,7 +91,7 @@ export class GuardedCall<Result> implements TimedCall {
         return;
       }
       Promise.resolve(answer).then((result) => {
-        if (this.#end("returned")) resolve(result);
+        if (this.#end("returned")) this.#settle(conclude(false, result));
       }, onThrown);
     });
   }
@@ -111,7 +126,7 @@ export class GuardedCall<Result> implements TimedCall {
 
   #stop(reason: unknown): void {
     this.#reason = reason;
-    this.#reject(reason);
+    this.#settle(this.#conclude(true, reason));
     // Listeners of the function run at once.
     this.#controller?.abort(reason);
   }

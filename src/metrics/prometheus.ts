@@ -109,7 +109,7 @@ const collected = new WeakMap<RegistryLike, Collection>();
  * @param options How many keys have labels, and labels that all values get.
  * @returns A function that ends it and removes the metrics. It works with `using`.
  * @throws {TypeError} If an argument or an option is of a wrong type.
- * @throws {RangeError} If `maxKeys` is out of range.
+ * @throws {RangeError} If an option is out of range, or another target has the same labels.
  */
 export function collect(
   target: unknown,
@@ -130,7 +130,14 @@ export function collect(
   const { tally, end } = measure(ACTION, target, maxKeys);
   let collection = collected.get(registry);
   if (collection === undefined) collected.set(registry, collection = new Collection(registry));
-  const remove = collection.add(new Source(tally, labels));
+  const source = new Source(tally, labels);
+  if (collection.hasAlike(source)) {
+    end();
+    throw new RangeError(
+      `Cannot ${ACTION}: the registry has another target with the same labels, pass "labels" that differ`,
+    );
+  }
+  const remove = collection.add(source);
   return disposable(() => {
     end();
     remove();
@@ -145,6 +152,13 @@ class Collection {
 
   constructor(registry: RegistryLike) {
     this.#registry = registry;
+  }
+
+  /** Whether values of a source would be in the same series as those of another one. */
+  hasAlike({ tally, labels }: Source): boolean {
+    return this.#sources.some((each) =>
+      each.tally.families[0] === tally.families[0] && isSame(each.labels, labels)
+    );
   }
 
   /** Adds a source. Returns a function that removes it. */
@@ -234,6 +248,12 @@ function valuesOf(
   values.push({ labels: { ...labels }, value: sum, metricName: `${name}_sum` });
   values.push({ labels: { ...labels }, value: count, metricName: `${name}_count` });
   return values;
+}
+
+function isSame(one: Labels, other: Labels): boolean {
+  const names = Object.keys(one);
+  return names.length === Object.keys(other).length &&
+    names.every((name) => one[name] === other[name]);
 }
 
 function isRegistry(value: unknown): value is RegistryLike {

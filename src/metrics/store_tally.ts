@@ -22,6 +22,9 @@ class KeyCounts {
   probes = 0;
   votes = 0;
   state: CircuitState | undefined;
+  /** Whether it was used since the last reading, and when that was for the last time. */
+  isUsed = false;
+  usedAt = -Infinity;
   /** By the state after it and the cause. */
   readonly transitions: Map<string, { to: string; cause: string; count: number }> = new Map();
 }
@@ -38,6 +41,12 @@ class KindCounts {
 
 const OUTCOMES: readonly PermitOutcome[] = ["success", "failure", "ignored"];
 
+/**
+ * For how long the state of a circuit is shown after its last use, in milliseconds. An instance without traffic
+ * for a circuit does not learn that it has closed, and must not keep an alert alive.
+ */
+const STATE_KNOWN_MS = 300_000;
+
 /** Causes of rows of the log that are no changes of a state. */
 const HIDDEN: readonly string[] = ["suspect", "zeroed", "round"];
 
@@ -47,9 +56,12 @@ export class StoreTally implements StoreObserver, Tally {
   readonly #keys: ByKey<KeyCounts>;
   readonly #kinds = new Map<StatementKind, KindCounts>();
   readonly #gauges: StoreGauges;
+  readonly #clock: () => number;
 
-  constructor(gauges: StoreGauges, maxKeys: number) {
+  /** `clock` only goes on, in milliseconds. */
+  constructor(gauges: StoreGauges, maxKeys: number, clock: () => number = () => performance.now()) {
     this.#gauges = gauges;
+    this.#clock = clock;
     this.#keys = new ByKey(maxKeys, () => new KeyCounts());
   }
 
@@ -58,12 +70,14 @@ export class StoreTally implements StoreObserver, Tally {
     counts.admitted++;
     if (isProbe) counts.probes++;
     counts.state = isProbe ? "half-open" : "closed";
+    counts.isUsed = true;
   }
 
   onRefused(key: string, state: CircuitState): void {
     const counts = this.#keys.of(key);
     counts.refused++;
     counts.state = state;
+    counts.isUsed = true;
   }
 
   onResult(key: string, outcome: PermitOutcome): void {
@@ -78,6 +92,7 @@ export class StoreTally implements StoreObserver, Tally {
     if (HIDDEN.includes(cause)) return;
     const counts = this.#keys.of(key);
     counts.state = to;
+    counts.isUsed = true;
     if (cause === "vote") counts.votes++;
     if (from === to) return;
     const name = `${to} ${cause}`;
@@ -105,6 +120,7 @@ export class StoreTally implements StoreObserver, Tally {
     const { results, admitted, refused, probes, state, transitions, votes } = STORE_FAMILIES;
     const { statementCalls, errors, cacheAge, pending, outage } = STORE_FAMILIES;
     const points: Point[] = [];
+    const now = this.#clock();
     for (const [key, counts] of this.#keys.entries()) {
       for (const outcome of OUTCOMES) {
         const value = counts[outcome];
@@ -117,8 +133,10 @@ export class StoreTally implements StoreObserver, Tally {
       for (const { to, cause, count } of counts.transitions.values()) {
         points.push({ family: transitions, labels: { key, to, cause }, value: count });
       }
+      if (counts.isUsed) counts.usedAt = now;
+      counts.isUsed = false;
       // The keys that share a label are in no one state.
-      if (key === OTHER_KEYS || counts.state === undefined) continue;
+      if (key === OTHER_KEYS || now - counts.usedAt > STATE_KNOWN_MS) continue;
       for (const each of CIRCUIT_STATES) {
         const value = each === counts.state ? 1 : 0;
         points.push({ family: state, labels: { key, state: each }, value });

@@ -17,7 +17,8 @@ const MAX_READ_ONLY_CHECK_MS = 400;
 
 /**
  * After so long in which no statement ended, in milliseconds, connections can be lost unnoticed: a process
- * that was frozen learns it from its next statements. For as long again they are no evidence.
+ * that was frozen learns it from its next statements. For as long again they are no evidence, and neither is
+ * a driver's time that is over: a runtime may count it from before the freeze.
  */
 const SILENCE_MS = 1000;
 
@@ -33,7 +34,7 @@ export interface OutageOptions {
   check: () => Promise<void>;
   /** Whether the process was held up since a moment of `performance.now()`. */
   wasHeldUpSince: (moment: number) => boolean;
-  /** Whether an error says that an established connection was lost. */
+  /** Whether an error says that an established connection was lost, or that a driver's time was over. */
   wasLost: (error: Error) => boolean;
   /** Called at the begin and at the end of an outage. Does not throw. */
   onChange: (change: OutageChange) => void;

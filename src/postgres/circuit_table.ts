@@ -234,7 +234,7 @@ export class CircuitTable {
     return this.#runner.run(this.#statements.countRefused, demand, calls);
   }
 
-  /** The instances that have a row. */
+  /** The instances that were seen lately. */
   instances(demand: Demand): Promise<SeenInstance[]> {
     return this.#runner.run(this.#statements.instances, demand);
   }

@@ -42,6 +42,14 @@ export const METRICS: readonly Listed[] = [
     'Cannot collect metrics: the values of "labels" must be strings, received 5',
   ],
   [
+    () => {
+      collect(store, registry);
+      collect(store, registry);
+    },
+    "Cannot collect metrics: the registry has another target with the same labels, pass " +
+    '"labels" that differ',
+  ],
+  [
     () => instrument(store, { meterProvider: wrong({}) }),
     'Cannot instrument: no meter provider is registered: pass "meterProvider", or call ' +
     "metrics.setGlobalMeterProvider of @opentelemetry/api first, received an object",

@@ -53,6 +53,11 @@ Deno.test("collect serves several stores on one registry, apart by labels, and a
   assertEquals([await count("one"), await count("other")], [1, 2]);
   ending();
   assertEquals([await count("one"), await count("other")], [undefined, 2]);
+  assertThrows(
+    () => collect(one, registry, { labels: { table: "other" } }),
+    RangeError,
+    "the same labels",
+  );
   registry.clear();
   using _again = collect(one, registry, { labels: { table: "one" } });
   await one.recordSuccess("a");

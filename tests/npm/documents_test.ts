@@ -15,6 +15,23 @@ Deno.test("the README's quick starts are the files that the tests of the package
   }
 });
 
+const APPS = {
+  "## Hono on Deno": "hono_deno",
+  "## Hono on Node": "hono_node",
+  "## Express on Node": "express_node",
+  "## Bun": "bun_serve",
+};
+
+Deno.test("the apps of the docs are the files of which the tests run two instances", async () => {
+  const docs = await Deno.readTextFile(new URL("docs/apps.md", ROOT));
+  for (const [heading, name] of Object.entries(APPS)) {
+    const section = docs.slice(docs.indexOf(`\n${heading}\n`));
+    const [, block] = /^```ts ignore\n([^]*?)^```$/m.exec(section) ?? [];
+    const file = new URL(`tests/examples/${name}.ts`, ROOT);
+    assertEquals(block, await Deno.readTextFile(file), heading);
+  }
+});
+
 Deno.test("every entry point says what it is for", async () => {
   for (const [entry, path] of Object.entries((await readManifest()).exports)) {
     const source = await Deno.readTextFile(new URL(path, ROOT));

@@ -12,6 +12,7 @@ import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts
 import { ROOT } from "../../workspace.ts";
 import { type Manifest, specifierOf } from "../manifest.ts";
 import { toJavaScript, toScript, transplant } from "../transplant.ts";
+import { checkApps } from "./apps.ts";
 import { checkProgram } from "./program.ts";
 import type { ProgramQueue } from "./program_queue.ts";
 import { ensure, type Report, type Result, resultOf } from "./report.ts";
@@ -114,6 +115,7 @@ export async function checkOnDatabase(
       `${runtime.name}, quick start`,
       () => checkQuickStart(ground, runtime, project),
     );
+    await checkApps(report, runtime, project, ground.database);
   }
   await checkProgram(ground, runtimes, project, `${queue.path}/${PLAIN}`);
 }

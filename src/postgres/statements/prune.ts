@@ -132,14 +132,19 @@ excess as materialized (
     select xid from gone order by xid desc limit 1
   )) where id = '${TOKEN_ID}' and exists (select from gone)
 ), left_instances as (
-  delete from ${table.instances.quoted}
-  where id <> '${TOKEN_ID}' and seen_at < (select now from clock) - greatest(${INSTANCE_KEPT_MS}, 10 * bound_ms)
+  delete from ${table.instances.quoted} as i
+  where i.id <> '${TOKEN_ID}' and not ${isLiving("i", "(select now from clock)")}
     and (select won from elected)
 )
 select count(*)::int as removed from gone`,
     encode: (historyMs, historyRows) => [`${historyMs}`, `${historyRows}`],
     decode: removedOf,
   };
+}
+
+/** Whether an instance was seen lately. */
+export function isLiving(row: string, now: string): string {
+  return `(${row}.seen_at >= ${now} - greatest(${INSTANCE_KEPT_MS}, 10 * ${row}.bound_ms))`;
 }
 
 /** When a circuit was last used, also by programs that do not note it. */
