@@ -22,7 +22,7 @@
  * @module
  */
 
-export { CircuitBreaker } from "./src/breaker/circuit_breaker.ts";
+export { CircuitBreaker, PlainEventTarget } from "./src/breaker/circuit_breaker.ts";
 export {
   circuitErrorResponse,
   type CircuitErrorResponseOptions,

@@ -6,6 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { failureOf } from "./conformance/session.ts";
 import { ADAPTERS, ARGUMENTS, CLIENTS, METHODS, serverMessages } from "./messages/listed.ts";
+import { BREAKER } from "./messages/breaker.ts";
 import { EDGE } from "./messages/edge_messages.ts";
 import { METRICS } from "./messages/metrics.ts";
 import { PROBING_OPTIONS } from "./messages/probing_options.ts";
@@ -50,7 +51,7 @@ Deno.test("every public error message reads as it is listed, and every one is li
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   const listed = [
-    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, METHODS, ADAPTERS, CLIENTS, METRICS, WEB],
+    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, METHODS, BREAKER, ADAPTERS, CLIENTS, METRICS, WEB],
     serverMessages(driver.client),
   ].flat();
   const shown: string[] = [];

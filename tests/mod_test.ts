@@ -17,6 +17,7 @@ Deno.test("mod.ts exports the public names and no others", () => {
     "CircuitBreakerStoreError",
     "CircuitOpenError",
     "InMemoryCircuitBreakerStore",
+    "PlainEventTarget",
     "PostgresCircuitBreakerStore",
     "SchemaError",
     "StoreOverloadError",

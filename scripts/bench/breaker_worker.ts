@@ -1,6 +1,6 @@
 /**
  * Measures breakers in one process, of whatever runtime runs it, and prints the figures as JSON. Its
- * arguments: a connection string, seconds of a round, rounds.
+ * arguments: a connection string, rounds.
  *
  * @module
  */
@@ -20,6 +20,8 @@ import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 export interface BreakerFigures {
   /** Calls per second in each round, by the number of calls in flight. */
   readonly rates: Readonly<Record<number, number[]>>;
+  /** Microseconds of the process's CPU per call, likewise. Other programs on the machine change it little. */
+  readonly cpu: Readonly<Record<number, number[]>>;
   /** Bytes that a call allocates, the median of several samples; absent where calls send statements. */
   readonly bytes?: number;
 }
@@ -28,6 +30,13 @@ type Call = () => Promise<unknown>;
 
 /** How many calls are in flight at a time. */
 const IN_FLIGHT = [1, 64];
+
+/**
+ * Calls of a round, and of a loop of one that sends statements. Rounds of a time would leave the compiler
+ * too few calls on a busy machine.
+ */
+const CALLS = 20_000;
+const SENDING_CALLS = 50;
 
 /** Calls of one sample of allocated bytes: few enough for no collection in between. */
 const SAMPLED = 500;
@@ -44,7 +53,7 @@ const ANSWER = Promise.resolve("answer");
 
 const { gc } = globalThis as { gc?: () => void };
 
-async function main(url: string, seconds: number, rounds: number): Promise<void> {
+async function main(url: string, rounds: number): Promise<void> {
   const sql = postgres(url, { max: 10, onnotice: () => {} });
   const client = fromPostgresJs(sql);
   const rules = { failureRateThreshold: 0.5, resetTimeoutMs: 10_000 } as const;
@@ -84,16 +93,23 @@ async function main(url: string, seconds: number, rounds: number): Promise<void>
     "opossum, no timeout": () => withoutTimeout.fire(),
   };
   const figures: Record<string, BreakerFigures> = {};
-  for (const name of Object.keys(contenders)) figures[name] = { rates: { 1: [], 64: [] } };
+  for (const name of Object.keys(contenders)) {
+    figures[name] = { rates: { 1: [], 64: [] }, cpu: { 1: [], 64: [] } };
+  }
   for (const inFlight of IN_FLIGHT) {
     for (let round = -1; round < rounds; round++) {
       const names = Object.keys(contenders);
       // So that no contender always follows the same other one.
       if (round % 2 === 0) names.reverse();
       for (const name of names) {
-        const rate = await rateOf(contenders[name]!, inFlight, seconds);
-        // The first round warms up.
-        if (round >= 0) figures[name]!.rates[inFlight]!.push(rate);
+        const { rate, cpu } = await measured(
+          contenders[name]!,
+          inFlight,
+          SENDING.test(name) ? SENDING_CALLS : CALLS / inFlight,
+        );
+        if (round < 0) continue; // it warms up
+        figures[name]!.rates[inFlight]!.push(rate);
+        figures[name]!.cpu[inFlight]!.push(cpu);
       }
     }
   }
@@ -109,22 +125,25 @@ async function main(url: string, seconds: number, rounds: number): Promise<void>
   console.log(JSON.stringify(figures));
 }
 
-/** Calls per second, with a fixed number in flight. */
-async function rateOf(call: Call, inFlight: number, seconds: number): Promise<number> {
+/** Calls per second, and what each costs, with a fixed number in flight. */
+async function measured(
+  call: Call,
+  inFlight: number,
+  perLoop: number,
+): Promise<{ rate: number; cpu: number }> {
   gc?.();
   // Timers and sockets of the others.
   await new Promise((resolve) => setTimeout(resolve, 5));
+  const before = process.cpuUsage();
   const from = performance.now();
-  const until = from + seconds * 1000;
-  let calls = 0;
   const loop = async () => {
-    do {
-      for (let each = 0; each < 20; each++) await call();
-      calls += 20;
-    } while (performance.now() < until);
+    for (let each = 0; each < perLoop; each++) await call();
   };
   await Promise.all(Array.from({ length: inFlight }, loop));
-  return calls / (performance.now() - from) * 1000;
+  const made = perLoop * inFlight;
+  const rate = made / (performance.now() - from) * 1000;
+  const { user, system } = process.cpuUsage(before);
+  return { rate, cpu: (user + system) / made };
 }
 
 /** How many bytes a call allocates. */
@@ -139,5 +158,5 @@ async function bytesOf(call: Call, gc: () => void): Promise<number> {
   return samples.toSorted((a, b) => a - b)[SAMPLES >> 1]!;
 }
 
-const [url, seconds, rounds] = process.argv.slice(2);
-await main(url!, Number(seconds), Number(rounds));
+const [url, rounds] = process.argv.slice(2);
+await main(url!, Number(rounds));

@@ -17,8 +17,11 @@ import {
 } from "./wrap_fetch.ts";
 import { assertBreakerOptions, assertStore } from "./resolve_options.ts";
 
-/** The runtime's own, without the types of a library that users may not have. */
-const Target: new () => object = EventTarget;
+/**
+ * What {@linkcode CircuitBreaker} extends: the runtime's `EventTarget`. It is declared without the types of
+ * a library that a user's compiler may not have.
+ */
+export const PlainEventTarget: new () => object = EventTarget;
 
 /**
  * A circuit breaker for any function. It asks its store before each call, and refuses the call with a
@@ -54,7 +57,8 @@ const Target: new () => object = EventTarget;
  * assertEquals(refused, "refused");
  * ```
  */
-export class CircuitBreaker<FallbackResult = never> extends Target implements AsyncDisposable {
+export class CircuitBreaker<FallbackResult = never> extends PlainEventTarget
+  implements AsyncDisposable {
   readonly #store: BreakerStore;
   readonly #emitter: Emitter;
   readonly #executor: Executor;

@@ -123,5 +123,5 @@ export function keyBefore(text: string): string | undefined {
 }
 
 function isStorable(text: string): boolean {
-  return text !== "" && !text.includes("\0") && !/\p{Surrogate}/u.test(text);
+  return !text.includes("\0") && !/\p{Surrogate}/u.test(text);
 }

@@ -88,7 +88,9 @@ export async function openConnection(
 }
 
 function assertUrl(url: string): void {
-  if (/^postgres(ql)?:\/\//i.test(url) && URL.canParse(url)) return;
+  // A URL has one host; drivers take several, with commas between them.
+  const withOneHost = url.replace(/(?<=^[^/]*\/\/[^/?#]*),[^/?#]*/, "");
+  if (/^postgres(ql)?:\/\//i.test(url) && URL.canParse(withOneHost)) return;
   throw new UsageError(
     "Cannot connect: the connection string must have the form postgres://user:password@host:5432/database, " +
       `with special characters percent-encoded, received ${describe(url)}`,

@@ -18,7 +18,7 @@ const MAX_READ_ONLY_CHECK_MS = 400;
 /**
  * After so long in which no statement ended, in milliseconds, connections can be lost unnoticed: a process
  * that was frozen learns it from its next statements. For as long again they are no evidence, and neither is
- * a driver's time that is over: a runtime may count it from before the freeze.
+ * a driver's time that is over: most of it passed in the freeze.
  */
 const SILENCE_MS = 1000;
 
@@ -57,7 +57,8 @@ export interface OutageOptions {
  *   the statement was sent before the last outage ended (it hangs since then), where the process was
  *   held up meanwhile (a driver's timer fired for that reason, or a connection was lost), where a
  *   statement that can read a lot took too long, and where the first statements after a silence find
- *   their connections lost: a server that is out refuses the next connection.
+ *   their connections lost or their driver's time over: a server that is out refuses the next connection,
+ *   and one that hangs lets calls miss their deadlines.
  * - a check succeeds: out -> in.
  * - `end`: to ended. Calls go to the database from then on.
  */

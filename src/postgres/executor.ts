@@ -1,6 +1,5 @@
 import type { PostgresClient } from "../types.ts";
 import type { TableName } from "./identifier.ts";
-import { isEarlyTimeout } from "./driver_timeout.ts";
 import { isConnectionLost } from "./lost_connection.ts";
 import { readOnlyError } from "./codec.ts";
 import { rowsOf } from "./client_contract.ts";
@@ -55,7 +54,7 @@ export interface Execution {
  *
  * It sends a statement again, after a random pause and as long as it is awaited, when the server has
  * certainly done nothing: it rolled the statement back, or its session takes no writes. It also
- * sends a read again when its connection was lost, or a driver's time was over much too soon. It reports every other error, because a
+ * sends a read again when its connection was lost. It reports every other error, because a
  * statement whose fate is unknown must not count twice.
  */
 export function execute<Result>(
@@ -134,8 +133,7 @@ function mayRetry(
   const sqlState = sqlStateOf(error);
   if (sqlState === READ_ONLY || NOT_EXECUTED.includes(sqlState)) return true;
   if (!isRead) return false;
-  return isConnectionLost(error) || isEarlyTimeout(error, performance.now() - beganAt) ||
-    sqlState === undefined && wasHeldUpSince(beganAt);
+  return isConnectionLost(error) || sqlState === undefined && wasHeldUpSince(beganAt);
 }
 
 function pause(ms: number): Promise<void> {

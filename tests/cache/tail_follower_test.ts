@@ -1,6 +1,11 @@
 /** The log: what it says is not lost, and what happens where it cannot be followed. */
 
 import { assertEquals } from "@std/assert";
+import { CacheEntries } from "../../src/cache/entries.ts";
+import type { Origin } from "../../src/cache/origin.ts";
+import { TailFollower } from "../../src/cache/tail_follower.ts";
+import type { TailPage } from "../../src/ports.ts";
+import { beginCall } from "../../src/time/call.ts";
 import { type ModelInstance, Scene, settle } from "./model_network.ts";
 
 Deno.test("TailFollower: what the log says of a circuit that is only asked for is not lost", async () => {
@@ -170,4 +175,37 @@ Deno.test("TailFollower: a page from before a circuit became unknown is not lost
   await one.answer("read");
   assertEquals((await one.done(read))!.state, "open");
   assertEquals((await one.read("a"))!.state, "open");
+});
+
+Deno.test("TailFollower: a page says nothing of what changed since another cursor than its own", async () => {
+  const pages: PromiseWithResolvers<TailPage>[] = [];
+  const origin = {
+    tail() {
+      pages.push(Promise.withResolvers());
+      return pages.at(-1)!.promise;
+    },
+  } as unknown as Origin;
+  let now = 0;
+  const clocks = { clock: () => now, now: undefined };
+  const follower = new TailFollower(origin, new CacheEntries(clocks, false, () => {}));
+  const page = (snapshot: string): TailPage => ({
+    cursor: { snapshot, version: 0, run: "" },
+    isBreak: false,
+    isTooLong: false,
+    circuits: [],
+    absent: [],
+  });
+  // Two refreshes without a cursor, the first of which was taken for dead.
+  const first = follower.follow(beginCall(1000));
+  now = 10;
+  const second = follower.follow(beginCall(1000));
+  pages[0]!.resolve(page("1:1:"));
+  assertEquals(await first, "began");
+  pages[1]!.resolve(page("2:2:"));
+  assertEquals(await second, "overtaken");
+  assertEquals(follower.validAt, -Infinity, "what changed between the two is not known");
+  now = 20;
+  const third = follower.follow(beginCall(1000));
+  pages[2]!.resolve(page("3:3:"));
+  assertEquals([await third, follower.validAt], ["followed", 20]);
 });

@@ -84,6 +84,13 @@ Deno.test("findCircuit() takes a key of the gateway, a listed key, and a shorten
   assertEquals((await findCircuit(store, typed)).listing?.storedKey, long.storedKey);
 });
 
+Deno.test("findCircuit() takes the empty key", async () => {
+  await using store = await storeWith(["a"]);
+  assertEquals((await findCircuit(store, "")).listing, undefined);
+  await store.recordFailure("");
+  assertEquals((await findCircuit(store, "")).listing?.failureCount, 1);
+});
+
 Deno.test("findCircuit() refuses a shortened key of several circuits", async () => {
   await using store = await storeWith(["/api/one/x", "/api/two/x", "a…b"]);
   await assertRejects(() => findCircuit(store, "/api/…/x"), UsageError, "several circuits fit");

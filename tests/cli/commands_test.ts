@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { CircuitChange, CircuitListing } from "../../mod.ts";
+import type { CircuitChange, CircuitInstance, CircuitListing } from "../../mod.ts";
 import { fittedKey, shellQuoted } from "../../src/cli/text.ts";
+import { VERSION } from "../../src/version.ts";
 import { TcpProxy } from "../faults/tcp_proxy.ts";
+import { until } from "../support/until.ts";
 import { HOSTILE_KEYS } from "./hostile_keys.ts";
 import { wordsOf } from "./shell.ts";
 import { openStage, runCommand, type Stage } from "./stage.ts";
@@ -111,74 +113,6 @@ Deno.test("history has the last changes of a time, and says when it leaves some 
     ...[stage, "history", "--since", "25h", "--until", "23h"] as [Stage, ...string[]],
   );
   assertEquals(yesterday.map(({ key }) => key), ["orders"]);
-});
-
-Deno.test("open, close, release and reset act, with actor and reason in the log", async () => {
-  await using stage = await openStage();
-  const acts = [
-    ["open", "payments", "--reason", "one", "--for", "10m", "--yes"],
-    ["close", "payments", "--reason", "two", "--yes", "--actor", "ada"],
-    ["release", "payments", "--reason", "three", "--yes"],
-    ["reset", "payments", "--reason", "four", "--yes"],
-  ];
-  const states: string[] = [];
-  for (const act of acts) {
-    const before = Date.now();
-    const { code, err } = await stage.cli(act);
-    assertEquals(code, 0, err);
-    const [listing] = await stage.store.list();
-    states.push(listing === undefined ? "gone" : `${listing.state} ${listing.forced?.by}`);
-    const until = listing?.forced?.until;
-    if (until !== undefined) assert(until - before >= 590_000 && until - before < 620_000);
-  }
-  assertEquals(states, ["open operator@host", "closed ada", "gone", "gone"]);
-  assertEquals(
-    (await stage.store.history()).map(({ cause, actor, reason }) => [cause, actor, reason]),
-    [
-      ["force", "operator@host", "one"],
-      ["force", "ada", "two"],
-      ["release", "operator@host", "three"],
-    ],
-  );
-  await stage.store.transition("payments", "open");
-  const after = await json(stage, "reset", "payments", "--yes");
-  assertEquals(after, null);
-});
-
-Deno.test("what changes traffic asks, says what it will do, and does nothing without a yes", async () => {
-  await using stage = await openStage();
-  await stage.store.forceOpen("forced");
-  for (
-    const [act, words] of [
-      [["open", "payments", "--reason", "x"], /^Force payments open: every instance refuses every/],
-      [
-        ["close", "payments", "--reason", "x", "--for", "1h"],
-        /through, whatever fails, for 1h, until/,
-      ],
-      [["release", "forced"], /^End the forced state of forced \(open by gateway-1\)/],
-      [["reset", "payments"], /^Forget payments for every instance/],
-      [["migrate", "--down"], /^Take the schema of "stoma_circuit_breakers" away/],
-    ] as const
-  ) {
-    const before = await stage.store.list();
-    const refused = await stage.cli(act, { answer: false });
-    assertEquals(refused.code, 4);
-    assertMatch(refused.err, words);
-    assertMatch(refused.err, /Do it\? \[y\/N\] Nothing was done\.\n$/);
-    const alone = await stage.cli(act);
-    assertEquals(alone.code, 4);
-    assertMatch(alone.err, /there is no terminal, pass --yes/);
-    assertEquals((await stage.store.list()).length, before.length);
-    assertEquals(await stage.store.history({ key: "payments" }), []);
-  }
-});
-
-Deno.test("an act on a circuit of which nothing is kept says so: the key may be wrong", async () => {
-  await using stage = await openStage();
-  const { err } = await stage.cli(["open", "paymets", "--reason", "x", "--yes"]);
-  assertMatch(err, /^Note that nothing is kept of paymets: check the key\.\n$/);
-  const asked = await stage.cli(["open", "paymnts", "--reason", "x"], { answer: false });
-  assertMatch(asked.err, /Now: closed, and nothing is kept of it\. Is the key right\?/);
 });
 
 Deno.test("prune removes what is idle, in as many statements as it takes", async () => {
@@ -308,6 +242,7 @@ Deno.test("no command shows a password, wherever it stands", async () => {
     `postgres://user:${secret}@[::1/app`,
     `postgres://user:${secret}@127.0.0.1:99999/app`,
     `mysql://user:${secret}@127.0.0.1/app`,
+    `postgres://user:${secret}@127.0.0.1:1,127.0.0.1:2/app`,
     `host=127.0.0.1 password=${secret}`,
     secret,
   ];
@@ -322,4 +257,27 @@ Deno.test("no command shows a password, wherever it stands", async () => {
     const { err } = await runCommand(["list"], { env: { DATABASE_URL: url } });
     assert(!err.includes(secret), err);
   }
+});
+
+Deno.test("instances lists what uses the table, with labels that harm no terminal", async () => {
+  await using stage = await openStage();
+  assertEquals(
+    (await stage.cli(["instances"])).out,
+    "No instance was seen in the last 15 minutes.\n",
+  );
+  const label = "gateway\x1b[31m\n2";
+  const store = stage.open({ instanceId: label, maxStalenessMs: 1500 });
+  await store.getState("payments");
+  await until(async () => (await store.instances()).length === 1);
+  const [instance] = await json<CircuitInstance[]>(stage, "instances");
+  assertEquals([instance!.label, instance!.libraryVersion, instance!.maxStalenessMs], [
+    label,
+    VERSION,
+    1500,
+  ]);
+  const { out } = await stage.cli(["instances"]);
+  assertMatch(
+    out,
+    /^INSTANCE.*\ngateway\\x1b\[31m\\n2 +\d+\.\d+\.\d+ +[-\d]+ [:\d]+ \(\d+m?s\) +1500ms /,
+  );
 });

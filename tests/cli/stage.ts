@@ -18,6 +18,8 @@ export interface Setting {
   readonly hasColors?: boolean;
   /** What is answered to a question; without it, none can be asked. */
   readonly answer?: boolean;
+  /** Called before a question is answered. */
+  readonly onQuestion?: () => void;
   /** This machine's clock. */
   readonly now?: () => number;
   /** Called with everything that is written to the standard output. */
@@ -56,6 +58,7 @@ export async function runCommand(args: readonly string[], setting: Setting = {})
     isInteractive: setting.answer !== undefined,
     confirm(question) {
       written.err += `${question} [y/N] `;
+      setting.onQuestion?.();
       return Promise.resolve(setting.answer === true);
     },
     onInterrupt(listener) {

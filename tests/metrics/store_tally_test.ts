@@ -36,7 +36,7 @@ Deno.test("StoreTally shows a state for five minutes after the last use", () => 
   assertEquals(valuesOf(tally, "state"), { "a closed": 0, "a open": 0, "a half-open": 1 });
 });
 
-Deno.test("StoreTally tells changes of state from votes and from what is hidden", () => {
+Deno.test("StoreTally counts changes of state apart from votes, and nothing that is hidden", () => {
   const tally = new StoreTally(GAUGES, 10);
   const change = { key: "a", from: "closed", to: "open" } as const;
   tally.onChange({ ...change, cause: "trip" });

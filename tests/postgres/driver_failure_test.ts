@@ -105,6 +105,25 @@ Deno.test("isMisuse is true for an unknown error that is thrown, and false for o
   assertEquals(thrown.name, "CircuitBreakerStoreError");
 });
 
+Deno.test("a connection that its program ended is an outage only where calls share connections", () => {
+  for (
+    const cause of [
+      failure("Client was closed and is not queryable"),
+      failure("Connection terminated"),
+      failure("Cannot use a pool after calling end on the pool"),
+      failure("write CONNECTION_ENDED localhost:5432", { code: "CONNECTION_ENDED" }),
+    ]
+  ) {
+    assert(isStoreUnavailableError(storeError(cause, TABLE, "read circuit")), String(cause));
+    const error = storeError(cause, TABLE, "read circuit", { isPerCall: true });
+    assertEquals(error.name, "CircuitBreakerStoreError");
+  }
+  for (const message of ["Connection terminated unexpectedly", "connect ECONNREFUSED"]) {
+    const error = storeError(failure(message), TABLE, "read circuit", { isPerCall: true });
+    assert(isStoreUnavailableError(error), message);
+  }
+});
+
 Deno.test("isMisuse follows a SQLSTATE before the message", () => {
   const cause = failure("fn is not a function", { code: "57P01" });
   assert(isStoreUnavailableError(storeError(cause, TABLE, "read circuit", { isThrown: true })));

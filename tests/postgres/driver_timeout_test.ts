@@ -1,6 +1,6 @@
 import { assert } from "@std/assert";
 import { StoreUnavailableError } from "../../src/errors.ts";
-import { isDriverTimeout, isEarlyTimeout } from "../../src/postgres/driver_timeout.ts";
+import { isDriverTimeout } from "../../src/postgres/driver_timeout.ts";
 
 const TIMEOUTS: readonly Error[] = [
   new Error("Query read timeout"),
@@ -27,12 +27,4 @@ Deno.test("isDriverTimeout takes no other error for one", () => {
     "Query read timeout",
   ];
   for (const other of others) assert(!isDriverTimeout(other), String(other));
-});
-
-Deno.test("isEarlyTimeout holds for half a second after a statement was sent", () => {
-  for (const error of TIMEOUTS) {
-    assert(isEarlyTimeout(error, 499));
-    assert(!isEarlyTimeout(error, 500));
-  }
-  assert(!isEarlyTimeout(new Error("Connection terminated unexpectedly"), 0));
 });

@@ -137,11 +137,13 @@ const TRAPS: [shown: string, sql: string][] = [
   [
     'the view "circuits_overview"',
     `create or replace view circuits_overview as
-    select circuit_overview_1.key, evil()::text as state, null::timestamptz as since,
-      null::timestamptz as opened_at, 0::bigint as failure_count, 0::bigint as success_count,
-      null::text as forced_state, null::timestamptz as forced_until, null::text as forced_reason,
-      null::text as forced_by, null::text as cause, null::text as actor
-    from circuits as circuit_overview_1, circuits_changes`,
+    select circuit_overview_2.key, evil()::text as state, null::timestamptz as since,
+      null::interval as age, null::timestamptz as opened_at, null::timestamptz as retry_at,
+      0::bigint as failure_count, 0::bigint as success_count, 0::bigint as refused_count,
+      null::text[] as votes, null::text as forced_state, null::timestamptz as forced_until, null::text as forced_reason,
+      null::text as forced_by, null::text as cause, null::text as actor, null::text as role,
+      null::text as reason
+    from circuits as circuit_overview_2, circuits_changes`,
   ],
   [
     'the view "circuits_timeline"',

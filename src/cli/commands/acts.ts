@@ -1,5 +1,6 @@
 /** `open`, `close`, `release` and `reset`: what changes traffic. Each says what it will do and asks first. */
 
+import { isOutage } from "../../errors.ts";
 import type { CircuitListing } from "../../listing_types.ts";
 import { durationOption, textOption } from "../arguments.ts";
 import { findCircuit, type FoundCircuit, listingOf } from "../circuits.ts";
@@ -191,7 +192,16 @@ async function act(context: Context, circuit: FoundCircuit, { plan, run }: Act):
   } else if (circuit.listing === undefined) {
     await context.remark(`Note that nothing is kept of ${nameOf(circuit)}: check the key.`);
   }
-  await run(said);
+  try {
+    await run(said);
+  } catch (error) {
+    if (isOutage(error)) {
+      await context.remark(
+        `It may have taken effect all the same: look with show ${nameOf(circuit)}.`,
+      );
+    }
+    throw error;
+  }
   return await report(context, circuit);
 }
 

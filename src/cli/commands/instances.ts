@@ -45,7 +45,7 @@ function cellsOf({ id, label, libraryVersion, maxStalenessMs, lastSeenAt }: Circ
     { text: label },
     { text: libraryVersion },
     { text: `${shownTime(lastSeenAt)} (${shownDuration(Date.now() - lastSeenAt)})` },
-    { text: maxStalenessMs === 0 ? "none" : shownDuration(maxStalenessMs) },
+    { text: maxStalenessMs === 0 ? "" : `${maxStalenessMs}ms` },
     { text: id },
   ];
 }

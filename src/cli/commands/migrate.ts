@@ -1,5 +1,6 @@
 /** `migrate`: creates, upgrades, repairs or takes away the tables. */
 
+import { isOutage } from "../../errors.ts";
 import { migrate } from "../../postgres/migrate.ts";
 import { storeError } from "../../postgres/store_error.ts";
 import { parseTableName } from "../../postgres/identifier.ts";
@@ -70,7 +71,8 @@ async function isInPlace(context: Context, grantTo: string | undefined): Promise
   try {
     const planned = planMigration(await context.client(), context.table, grantTo);
     return (await withDeadline(timeoutOf(context), "migrate", planned)).length === 0;
-  } catch {
+  } catch (error) {
+    if (isOutage(error)) throw error;
     return false;
   }
 }

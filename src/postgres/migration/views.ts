@@ -157,7 +157,7 @@ export function wordsOf(view: View): string[] {
     "select from as where join left lateral cross on true limit order by desc case when then else end " +
     "and or not in any array text bigint numeric double precision integer is null coalesce nullif " +
     "extract epoch clock_timestamp to_timestamp floor now moment change last_change closed open round " +
-    "suspect zeroed half distinct date_part timestamp with time zone all";
+    "suspect zeroed half distinct date_part timestamp with time zone all c";
   const own = view.definition.match(/[a-z_][a-z0-9_]*/g)!;
   return [...new Set([...printed.split(" "), ...own])];
 }
