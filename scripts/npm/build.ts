@@ -31,30 +31,13 @@ export async function buildPackage(folder: string, emit: Emit): Promise<Specific
   await removeIfThere(folder);
   await Deno.mkdir(folder, { recursive: true });
   await emit({ manifest, specification, folder });
-  await assertComplete(folder, specification);
-  const trimmed = await withoutHiddenDeclarations(folder, specification);
-  await finish(folder, trimmed);
-  return trimmed;
-}
-
-/**
- * Declarations that no entry point leads to describe what a user cannot import. They would be most of
- * the package.
- */
-export async function withoutHiddenDeclarations(
-  folder: string,
-  specification: Specification,
-): Promise<Specification> {
-  const root = pathToFileURL(`${folder}/`);
-  const reached = new Set(
-    await closureOf(root, specification.entryDeclarations, (url) => url.replace(/\.js$/, ".d.ts")),
-  );
-  const files = specification.files.filter((path) => !path.endsWith(".d.ts") || reached.has(path));
-  return { ...specification, files };
+  await finish(folder, specification);
+  return specification;
 }
 
 /** Completes what a compiler put into a folder, and takes away what is not part of the package. */
 async function finish(folder: string, specification: Specification): Promise<void> {
+  await assertComplete(folder, specification);
   for (const path of await filesIn(folder)) {
     if (!specification.files.includes(path)) await Deno.remove(`${folder}/${path}`);
   }

@@ -48,20 +48,41 @@ export function isRelative(specifier: string): boolean {
  * Everything that modules need, themselves included: paths below the root, sorted.
  *
  * @param entries Paths below the root, `./` in front or not.
- * @param fileOf Where an imported URL is found; there, by default.
  */
-export async function closureOf(
+export function closureOf(root: URL, entries: Iterable<string>): Promise<string[]> {
+  return closure(root, entries, (source) => source);
+}
+
+/**
+ * The modules whose declarations are needed to compile against those of the entries: what the types of
+ * their exports name. What only functions and private members use is not among them.
+ *
+ * @param entries Paths below the root, `./` in front or not.
+ */
+export function declaredClosureOf(root: URL, entries: Iterable<string>): Promise<string[]> {
+  return closure(
+    root,
+    entries,
+    (source, fileName) =>
+      // The sources are written for it: `isolatedDeclarations`.
+      ts.transpileDeclaration(source, { fileName, compilerOptions: {} })
+        .outputText,
+  );
+}
+
+async function closure(
   root: URL,
   entries: Iterable<string>,
-  fileOf: (url: string) => string = (url) => url,
+  textOf: (source: string, fileName: string) => string,
 ): Promise<string[]> {
   const found = new Set<string>();
   const waiting = [...entries].map((entry) => new URL(entry, root).href);
   for (let url = waiting.pop(); url !== undefined; url = waiting.pop()) {
     if (found.has(url)) continue;
     found.add(url);
-    for (const { specifier } of importsOf(await Deno.readTextFile(new URL(url)))) {
-      if (isRelative(specifier)) waiting.push(fileOf(new URL(specifier, url).href));
+    const text = textOf(await Deno.readTextFile(new URL(url)), url.slice(root.href.length));
+    for (const { specifier } of importsOf(text)) {
+      if (isRelative(specifier)) waiting.push(new URL(specifier, url).href);
     }
   }
   return [...found].map((url) => url.slice(root.href.length)).toSorted();

@@ -6,7 +6,7 @@
 
 import { ROOT } from "../workspace.ts";
 import { DOCUMENTS, type Manifest, METADATA, npmExports, PEERS, PROGRAM } from "./manifest.ts";
-import { closureOf } from "./modules.ts";
+import { closureOf, declaredClosureOf } from "./modules.ts";
 
 /** The npm package, described. */
 export interface Specification {
@@ -14,8 +14,6 @@ export interface Specification {
   readonly packageJson: PackageJson;
   /** Every file, as a path below the package's folder, sorted. */
   readonly files: readonly string[];
-  /** The declarations of the entry points, as paths below the package's folder. */
-  readonly entryDeclarations: readonly string[];
   /** The modules that it is compiled from, as paths below the root. */
   readonly modules: readonly string[];
 }
@@ -44,21 +42,20 @@ export const MODULE_KINDS: Readonly<Record<string, "module" | "commonjs">> = {
 
 /** Works out what the package consists of. */
 export async function specify(manifest: Manifest): Promise<Specification> {
-  const modules = await closureOf(ROOT, Object.values(npmExports(manifest)));
+  const entries = Object.values(npmExports(manifest));
+  const modules = await closureOf(ROOT, entries);
+  // Programs cannot import the others, and no compiler looks for their declarations.
+  const declared = new Set(await declaredClosureOf(ROOT, entries));
   const files = ["package.json", PROGRAM.file, ...DOCUMENTS];
   for (const folder of Object.keys(MODULE_KINDS)) {
     files.push(`${folder}/package.json`);
-    for (const path of modules) files.push(...compiled(folder, path));
+    for (const path of modules) {
+      const [script, declarations] = compiled(folder, path);
+      files.push(script);
+      if (declared.has(path)) files.push(declarations);
+    }
   }
-  const entryDeclarations = Object.keys(MODULE_KINDS).flatMap((folder) =>
-    Object.values(npmExports(manifest)).map((path) => compiled(folder, path)[1])
-  );
-  return {
-    packageJson: packageJson(manifest),
-    files: files.toSorted(),
-    entryDeclarations,
-    modules,
-  };
+  return { packageJson: packageJson(manifest), files: files.toSorted(), modules };
 }
 
 function packageJson(manifest: Manifest): PackageJson {

@@ -1,12 +1,11 @@
-import { describe } from "../describe.ts";
 import type { CircuitKey } from "../key.ts";
 import { assertKey } from "../options/check.ts";
 import type { PermitOutcome } from "../permit.ts";
 import { type QuickCalls, quickCallsOf } from "../quick_calls.ts";
-import type { CircuitState } from "../types.ts";
 import { CallTimers } from "./call_timers.ts";
 import { type CallEnd, defaultClassify, outcomeOfResult } from "./classify.ts";
-import { type Emitter, isThenable } from "./emitter.ts";
+import { classified, type Classify, permitOf } from "./checked_answers.ts";
+import type { Emitter } from "./emitter.ts";
 import { type CallTimeoutError, CircuitOpenError } from "./errors.ts";
 import { GuardedCall, PlainContext, untilAborted } from "./guarded_call.ts";
 import type {
@@ -23,7 +22,6 @@ import { Sightings } from "./sightings.ts";
 /** A function that a breaker guards. */
 export type Guarded<Result> = (context: CallContext) => Result | PromiseLike<Result>;
 
-type Classify = (end: CallEnd<never>) => PermitOutcome;
 type Options = ExecuteOptions<never, unknown>;
 
 /** An admitted call: of which circuit, and where its result goes. */
@@ -35,8 +33,6 @@ interface Admitted {
 }
 
 const NO_OPTIONS: Options = {};
-const OUTCOMES: readonly unknown[] = ["success", "failure", "ignored"];
-const STATES: readonly unknown[] = ["closed", "open", "half-open"];
 
 /**
  * Makes the calls of one breaker.
@@ -204,7 +200,7 @@ export class Executor {
       let permit: BreakerPermit | undefined;
       try {
         const giveBack = (late: BreakerPermit) => this.#giveBack(name, late);
-        permit = await untilAborted(signal, this.#acquire(key), giveBack);
+        permit = await untilAborted(signal, permitOf(this.#store, key), giveBack);
       } catch (error) {
         if (signal?.aborted) throw signal.reason;
         this.#emitter.fail(name, error);
@@ -225,16 +221,6 @@ export class Executor {
       };
     }
     return await this.#call(admitted, call, options);
-  }
-
-  async #acquire(key: CircuitKey): Promise<BreakerPermit> {
-    const permit = await this.#store.acquire(key);
-    if (typeof permit?.report === "function") return permit;
-    throw new TypeError(
-      `Cannot execute call: "store" must resolve acquire(key) to a permit, received ${
-        describe(permit)
-      }`,
-    );
   }
 
   /** The caller has gone before the permit came. */
@@ -341,9 +327,7 @@ export class Executor {
       if (recording === undefined) return undefined;
       return this.#records.take(
         Promise.resolve(recording).then(
-          (state) => {
-            if (STATES.includes(state)) this.#sightings.meet(key, state as CircuitState);
-          },
+          (state) => this.#sightings.meet(key, state),
           (error) => this.#emitter.fail(key, error),
         ),
       );
@@ -352,26 +336,8 @@ export class Executor {
     }
   }
 
-  /** How a call counts. A mistake of `classify` never costs the caller the result. */
   #outcomeOf(end: CallEnd, options: Options): PermitOutcome {
-    const classify = options.classify ?? this.#classify;
-    try {
-      const outcome: unknown = classify(end as CallEnd<never>);
-      if (OUTCOMES.includes(outcome)) return outcome as PermitOutcome;
-      if (isThenable(outcome)) Promise.resolve(outcome).catch(() => {});
-      throw new TypeError(
-        `Cannot classify call: "classify" must return "success", "failure" or "ignored", received ${
-          describe(outcome)
-        }`,
-      );
-    } catch (error) {
-      this.#emitter.fail(end.key, error);
-    }
-    try {
-      return defaultClassify(end);
-    } catch {
-      return end.threw ? "failure" : "success"; // a result whose properties throw
-    }
+    return classified(end, options.classify ?? this.#classify, this.#emitter);
   }
 
   /** Goes on with the fallback, or rejects where there is none. */

@@ -1,5 +1,5 @@
 import { keepLast } from "../keep_last.ts";
-import type { CircuitState } from "../types.ts";
+import { CIRCUIT_STATES, type CircuitState } from "../types.ts";
 import type { Emitter } from "./emitter.ts";
 
 /** How many circuits that are not closed a breaker remembers: those that it met last. */
@@ -23,8 +23,9 @@ export class Sightings {
     return this.#states.size;
   }
 
-  /** The breaker has met a circuit. */
-  meet(key: string, state: CircuitState): void {
+  /** The breaker has met a circuit. What is no state, because a store returns none, is no news. */
+  meet(key: string, state: unknown): void {
+    if (!isState(state)) return;
     const before = this.#states.get(key) ?? "closed";
     if (state === before) return;
     if (state === "closed") this.#states.delete(key);
@@ -32,4 +33,8 @@ export class Sightings {
     const type = state === "closed" ? "close" : state;
     if (this.#emitter.has(type)) this.#emitter.emit(type, { key, state });
   }
+}
+
+function isState(value: unknown): value is CircuitState {
+  return (CIRCUIT_STATES as readonly unknown[]).includes(value);
 }

@@ -34,6 +34,9 @@ import { ignoreLateHandler } from "./late_handler.ts";
 import { assertBreaker, resolveWebOptions } from "./options.ts";
 import { Serving } from "./serving.ts";
 
+export type { BreakerLike } from "./breaker_like.ts";
+export type { ExpressRequestLike, ExpressResponseLike } from "./express_like.ts";
+
 /** Express's `next`, or connect's. */
 export type ExpressNext = (error?: unknown) => void;
 

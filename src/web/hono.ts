@@ -42,6 +42,9 @@ import { assertBreaker, assertHandler, resolveWebOptions } from "./options.ts";
 
 export { circuitErrorResponse } from "../breaker/error_response.ts";
 export type { CircuitErrorResponseOptions } from "../breaker/error_response.ts";
+export type { WebRequest, WebResponse } from "../platform.ts";
+export type { BreakerLike } from "./breaker_like.ts";
+export type { RoutedRequest } from "./hono_route.ts";
 
 /** The part of Hono's request that is used, and what a proxy needs of it. */
 export interface HonoRequestLike extends RoutedRequest {

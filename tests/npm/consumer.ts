@@ -1,6 +1,7 @@
 /** A program that uses the package as its users do; it is compiled in many settings, not run. */
 
 import {
+  CircuitBreaker,
   type CircuitBreakerSnapshot,
   type CircuitBreakerStore,
   type CircuitListing,
@@ -12,6 +13,12 @@ import {
   type PostgresClient,
   schemaSql,
 } from "@circuit-breaker/postgres";
+import { circuitBreaker as express, circuitErrorHandler } from "@circuit-breaker/postgres/express";
+import {
+  circuitBreaker as hono,
+  circuitErrorResponse,
+  guard,
+} from "@circuit-breaker/postgres/hono";
 import { fromBunSql } from "@circuit-breaker/postgres/bun-sql";
 import { fromDenoPostgres } from "@circuit-breaker/postgres/deno-postgres";
 import { fromNeon } from "@circuit-breaker/postgres/neon";
@@ -60,6 +67,22 @@ export async function use(client: PostgresClient): Promise<string> {
   } finally {
     for (const each of stores) await each[Symbol.asyncDispose]();
   }
+}
+
+export function guardAll(store: PostgresCircuitBreakerStore): unknown[] {
+  const breaker = new CircuitBreaker(store, { callTimeoutMs: 1000 });
+  const own = (input: string, init?: { method?: string }) => Promise.resolve(input + init?.method);
+  const guarded: Promise<string> = breaker.wrapFetch(own, { key: "api" })("/a", { method: "GET" });
+  return [
+    guarded,
+    express(breaker, { key: "api" }),
+    circuitErrorHandler(),
+    hono(breaker),
+    guard(breaker, "api", (_c, { isProbe }) => {
+      throw new Error(String(isProbe));
+    }),
+    circuitErrorResponse(new Error()),
+  ];
 }
 
 export function misuse(client: PostgresClient): void {

@@ -2,7 +2,12 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { pathToFileURL } from "node:url";
 import { addLibraries } from "../../scripts/npm/declarations.ts";
 import { readManifest } from "../../scripts/npm/manifest.ts";
-import { closureOf, importsOf, replaceImports } from "../../scripts/npm/modules.ts";
+import {
+  closureOf,
+  declaredClosureOf,
+  importsOf,
+  replaceImports,
+} from "../../scripts/npm/modules.ts";
 import { toJavaScript, transplant } from "../../scripts/npm/transplant.ts";
 import { ROOT } from "../../scripts/workspace.ts";
 import { GuardedFolder } from "../support/guarded_folder.ts";
@@ -66,6 +71,32 @@ Deno.test("addLibraries() names the libraries of what declarations use, not of w
     addLibraries(declarations),
     `/// <reference lib="esnext.disposable" />\n${declarations}`,
   );
+});
+
+Deno.test("declaredClosureOf() finds what types name, and not what only code uses", async () => {
+  await using folder = await GuardedFolder.create();
+  const files = {
+    "entry.ts": 'import { a } from "./code.ts";\nimport { B } from "./base.ts";\n' +
+      'import type { T } from "./type.ts";\nimport type { P } from "./private.ts";\n' +
+      "export class C extends B { #p: P | undefined; run(): T { return a(); } }\n" +
+      'export * from "./again.ts";\n',
+    "code.ts": "export const a = (): never => { throw 1; };\n",
+    "base.ts": "export class B {}\n",
+    "type.ts": "export interface T { a: string }\n",
+    "private.ts": "export interface P { a: string }\n",
+    "again.ts": "export const again: number = 1;\n",
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(`${folder.path}/${name}`, text);
+  }
+  const root = new URL(`file://${folder.path}/`);
+  assertEquals(await closureOf(root, ["entry.ts"]), Object.keys(files).toSorted());
+  assertEquals(await declaredClosureOf(root, ["entry.ts"]), [
+    "again.ts",
+    "base.ts",
+    "entry.ts",
+    "type.ts",
+  ]);
 });
 
 Deno.test("toJavaScript() leaves no types and no syntax that Node 20 lacks", () => {

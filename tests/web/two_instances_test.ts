@@ -7,7 +7,15 @@ Deno.test("Hono on Deno: two instances share circuits, and one probe", async () 
   await using database = await createDatabase();
   const { flags } = await openWorkspace();
   const app = fileURLToPath(new URL("tests/examples/hono_deno.ts", ROOT));
-  const options = ["run", "--quiet", "--allow-net", "--allow-env", "--no-lock", ...flags];
+  const options = [
+    "run",
+    "--quiet",
+    "--check",
+    "--allow-net",
+    "--allow-env",
+    "--no-lock",
+    ...flags,
+  ];
   await twoInstances({
     command: [Deno.execPath(), ...options, app],
     cwd: fileURLToPath(ROOT),

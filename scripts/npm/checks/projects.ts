@@ -12,7 +12,7 @@ import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts
 import { ROOT } from "../../workspace.ts";
 import { type Manifest, specifierOf } from "../manifest.ts";
 import { toJavaScript, toScript, transplant } from "../transplant.ts";
-import { checkApps } from "./apps.ts";
+import { APPS, checkApps } from "./apps.ts";
 import { checkProgram } from "./program.ts";
 import type { ProgramQueue } from "./program_queue.ts";
 import { ensure, type Report, type Result, resultOf } from "./report.ts";
@@ -76,7 +76,7 @@ export async function checkOnDatabase(
   await transplant(manifest, PROGRAMS.map(programPath), project);
   await using stoma = await bundleStoma();
   await repairStoma(project, stoma.gatewayPath);
-  await report.group("Quick starts", () => checkQuickStartTypes(queue, project));
+  await report.group("Examples", () => checkExampleTypes(queue, project));
 
   const required = await transplantRequiring(manifest, project);
   const checks: ((queue: ProgramQueue) => Promise<void>)[] = [];
@@ -186,11 +186,15 @@ async function checkQuickStart(
   ];
 }
 
-/** Compiles the quick starts with the types of everything that they import. */
-async function checkQuickStartTypes(queue: ProgramQueue, project: string): Promise<Result[]> {
+/** Compiles the quick starts and the apps with the types of everything that they import. */
+async function checkExampleTypes(queue: ProgramQueue, project: string): Promise<Result[]> {
   const results: Result[] = [];
-  for (const [name, types] of Object.entries({ node: "node", bun: "bun-types", deno: undefined })) {
-    const file = quickStart(name);
+  const examples: [file: string, runtime: string][] = [
+    ...["node", "bun", "deno"].map((name): [string, string] => [quickStart(name), name]),
+    ...Object.entries(APPS).map(([app, name]): [string, string] => [`${app}.ts`, name]),
+  ];
+  const types: Readonly<Record<string, string>> = { node: "node", bun: "bun-types" };
+  for (const [file, runtime] of examples) {
     await Deno.copyFile(new URL(`tests/examples/${file}`, ROOT), `${project}/${file}`);
     const compilerOptions = {
       strict: true,
@@ -198,13 +202,13 @@ async function checkQuickStartTypes(queue: ProgramQueue, project: string): Promi
       target: "es2022",
       module: "esnext",
       moduleResolution: "bundler",
-      types: [types],
+      types: [types[runtime]],
       // Errors in the types of other packages are not ours to mend.
       skipLibCheck: true,
     };
-    const config = `${project}/tsconfig.${name}.json`;
+    const config = `${project}/tsconfig.${file}.json`;
     await Deno.writeTextFile(config, JSON.stringify({ compilerOptions, files: [file] }));
-    const command = types === undefined
+    const command = runtime === "deno"
       ? [Deno.execPath(), "check", "--quiet", "--no-lock", "--node-modules-dir=manual", file]
       : ["node", `${project}/node_modules/typescript/bin/tsc`, "-p", config];
     results.push(await resultOf(`${file} compiles`, () => queue.runOk(command, project)));

@@ -17,9 +17,10 @@ import { builtinModules } from "node:module";
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
 
-// Miniflare's Hyperdrive does not listen for the errors of its sockets.
+// Miniflare's Hyperdrive does not listen for the errors of its sockets: a lost one would end this program.
+let isReady = false;
 process.on("uncaughtException", (error) => {
-  if (error.syscall === undefined) throw error;
+  if (!isReady) throw error;
 });
 const { worker, hyperdrive, upstream } = JSON.parse(process.argv[2]);
 await build({
@@ -56,6 +57,7 @@ const miniflare = new Miniflare({
   hyperdrives: { HYPERDRIVE: hyperdrive },
 });
 console.log("ready " + (await miniflare.ready).href);
+isReady = true;
 process.stdin.resume();
 await new Promise((resolve) => process.stdin.on("end", resolve));
 await miniflare.dispose();
