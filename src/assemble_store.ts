@@ -27,6 +27,7 @@ import { runSingle } from "./postgres/single.ts";
 import { TableTrimmer } from "./postgres/table_trimmer.ts";
 import { TailDispatcher } from "./postgres/tail_dispatcher.ts";
 import { QuorumCircuits } from "./quorum/quorum_circuits.ts";
+import type { QuickCalls } from "./quick_calls.ts";
 import { fleetRulesOf } from "./rules/voting.ts";
 import { storeRuntime } from "./store_runtime.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
@@ -48,6 +49,8 @@ export interface StoreParts {
   readonly watches: Watches;
   readonly history: History;
   readonly observation: Observation;
+  /** The calls that take no waiting, where there are any. */
+  readonly quickCalls: QuickCalls | undefined;
   /** The instances that were seen lately, in the caller's clock. */
   instances(): Promise<CircuitInstance[]>;
   /** Fails unless the store can be used. */
@@ -68,7 +71,11 @@ export function assembleStore(
   if (!isRequestBound()) return buildStore(client, name, options);
   let parts: StoreParts | undefined;
   return new Proxy({} as StoreParts, {
-    get: (_, part) => Reflect.get(parts ??= buildStore(client, name, options), part),
+    get(_, part) {
+      // Asked for while a module is loaded. Here there are none: each call begins what is due.
+      if (part === "quickCalls") return undefined;
+      return Reflect.get(parts ??= buildStore(client, name, options), part);
+    },
   });
 }
 
@@ -254,12 +261,12 @@ function buildStore(
     onError: reports.report,
     onRefused: (circuit) => refusals.note(circuit),
     observed: observation,
-    hasTrip: options.hasTrip,
   });
   return {
     admission,
     watches,
     observation,
+    quickCalls: admission.quickCalls,
     instances: async () =>
       (await guard.instances(begin())).map(({ id, label, library, boundMs, seenAt }) => ({
         id,

@@ -69,15 +69,22 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
   constructor(options: InMemoryCircuitBreakerStoreOptions = {}) {
     const resolved = resolveOptions(options);
     const { now = () => Date.now(), rules, historyMs } = resolved;
-    const actor = resolved.instanceId ?? crypto.randomUUID();
+    let label = resolved.instanceId;
     const historyRows = options.historyRows === undefined ? DEFAULT_ROWS : resolved.historyRows;
     const log = new MemoryLog({ historyMs, historyRows }, now);
     // One instance reaches no quorum. It judges alone, as each instance of a fleet does for itself.
     const judged = rules.quorum === undefined ? rules : ownRulesOf(rules);
     const observation = new Observation(NOTHING_WAITS);
-    makeObservable(this, observation);
+    makeObservable(this, () => observation);
     const onLogged = (change: OwnChange) => observation.observer?.onChange?.(change);
-    const circuits = new MemoryCircuits(judged, now, "local", undefined, { log, actor, onLogged });
+    const circuits = new MemoryCircuits(judged, now, "local", undefined, {
+      log,
+      onLogged,
+      // Drawn when it is needed: some runtimes refuse random numbers while a module is loaded.
+      get actor() {
+        return label ??= crypto.randomUUID();
+      },
+    });
     const clock = { now, toCaller: (time: number) => time };
     const begin = () => IMMEDIATE_CALL;
     const feed = { canListen: true, subscribe: (listener: () => void) => log.subscribe(listener) };
@@ -89,9 +96,8 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
       begin,
       onRefused: ({ key }) => circuits.countRefused(key),
       observed: observation,
-      hasTrip: resolved.hasTrip,
     });
-    provideQuickCalls(this, this.#admission, InMemoryCircuitBreakerStore.prototype);
+    provideQuickCalls(this, this.#admission, resolved, InMemoryCircuitBreakerStore.prototype);
     this.#history = new History({ log: circuits, begin, clock });
     this.#watches = new Watches({
       log: circuits,

@@ -23,19 +23,26 @@ interface Replaceable {
   acquire: unknown;
 }
 
-/** What a store says of itself. */
-interface Provided {
+/** What has the quick calls of a store, if there are any. */
+interface Quick {
   readonly quickCalls: QuickCalls | undefined;
-  /** Whether its circuits open at all. */
+}
+
+/** What says whether the circuits of a store open at all. */
+interface Tripping {
   readonly hasTrip: boolean;
 }
 
-const STORES = new WeakMap<object, Provided & { acquire: unknown }>();
+const STORES = new WeakMap<object, Quick & Tripping & Replaceable>();
 
-/** Notes what a store says of itself. `original` has the method for which its quick calls stand in. */
+/**
+ * Notes what a store says of itself: its quick calls, its options, and the prototype that has the method for
+ * which its quick calls stand in.
+ */
 export function provideQuickCalls(
   store: Replaceable,
-  { quickCalls, hasTrip }: Provided,
+  { quickCalls }: Quick,
+  { hasTrip }: Tripping,
   { acquire }: Replaceable,
 ): void {
   STORES.set(store, { quickCalls, hasTrip, acquire });

@@ -34,7 +34,7 @@ const MAY_NOT_IMPORT: Record<string, readonly string[]> = {
   stores: ["adapters"],
   breaker: [
     ...["adapters", "ports", "rules", "postgres", "outage", "cache", "quorum", "feed", "admission"],
-    ...["edge", "metrics"],
+    "metrics",
   ],
   web: [
     ...["stores", "time", "options", "adapters", "ports", "rules", "edge", "metrics"],

@@ -41,7 +41,29 @@ export function runAloneOn(sql: object, query: RunAlone): RunAlone | undefined {
   // No connection carries two statements then, and the driver refuses transactions.
   if (options.max_pipeline === 0) return query;
   return async (text, params = []) => {
-    const rows = await (sql as Beginning).begin((inside) => inside.unsafe(text, params));
+    const rows = await (sql as Beginning).begin((inside) => untilLost(inside.unsafe(text, params)));
     return { rows: rows as Record<string, unknown>[] };
   };
+}
+
+/**
+ * What a statement in a transaction ends with, or nothing where its connection was lost without a word of
+ * the server, as through a proxy that ends sessions. The driver would roll back otherwise: it writes that to
+ * a socket that is gone, in a task of its own, and the process ends with an error that no code can catch. It
+ * ends the transaction itself when the connection is closed, with the error of that.
+ */
+async function untilLost<Result>(statement: Promise<Result>): Promise<Result> {
+  try {
+    return await statement;
+  } catch (error) {
+    if (isAnswered(error)) throw error;
+    return await new Promise<never>(() => {});
+  }
+}
+
+/** Whether the server said it, or the driver was ended, which sends nothing any more. */
+function isAnswered(error: unknown): boolean {
+  if (typeof error !== "object" || error === null) return true;
+  const { code, severity_local } = error as Record<string, unknown>;
+  return severity_local !== undefined || code === "CONNECTION_DESTROYED";
 }

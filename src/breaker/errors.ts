@@ -105,7 +105,7 @@ const REASONS: Readonly<Record<CircuitState, string>> = {
  * } from "@circuit-breaker/postgres";
  *
  * const store = new InMemoryCircuitBreakerStore({ failureRateThreshold: 0.5 });
-const breaker = new CircuitBreaker(store, { callTimeoutMs: 10 });
+ * const breaker = new CircuitBreaker(store, { callTimeoutMs: 10 });
  * // A breaker's timer does not keep a process alive. A connection does, and so does this timer.
  * const alive = setTimeout(() => {}, 10_000);
  * try {

@@ -2,7 +2,7 @@ import type { CircuitKey } from "../key.ts";
 import { assertKey } from "../options/check.ts";
 import type { PermitOutcome } from "../permit.ts";
 import { type QuickCalls, quickCallsOf } from "../quick_calls.ts";
-import { CallTimers } from "./call_timers.ts";
+import { type CallTiming, callTiming } from "./call_timers.ts";
 import { type CallEnd, defaultClassify, outcomeOfResult } from "./classify.ts";
 import { classified, type Classify, permitOf } from "./checked_answers.ts";
 import type { Emitter } from "./emitter.ts";
@@ -52,7 +52,7 @@ export class Executor {
   readonly #emitter: Emitter;
   readonly #sightings: Sightings;
   readonly #records: Records;
-  readonly #timers: CallTimers | undefined;
+  readonly #timers: CallTiming | undefined;
   readonly #classify: Classify;
   readonly #fallback: Options["fallback"];
   readonly #isStoreNeeded: boolean;
@@ -65,7 +65,7 @@ export class Executor {
     this.#emitter = emitter;
     this.#sightings = new Sightings(emitter);
     this.#records = new Records(record === "await");
-    this.#timers = callTimeoutMs === undefined ? undefined : new CallTimers(callTimeoutMs);
+    this.#timers = callTimeoutMs === undefined ? undefined : callTiming(callTimeoutMs);
     this.#classify = classify;
     this.#fallback = fallback;
     this.#isStoreNeeded = onStoreError === "reject";

@@ -1,4 +1,4 @@
-import type { CallTimers, TimedCall } from "./call_timers.ts";
+import type { CallTiming, TimedCall } from "./call_timers.ts";
 import { CallTimeoutError } from "./errors.ts";
 import type { CallContext } from "./options.ts";
 import type { CallSignal } from "./signal.ts";
@@ -25,7 +25,7 @@ export type Ending = "returned" | "threw" | "timed out" | "aborted";
  */
 export class GuardedCall<Result> implements TimedCall {
   readonly #caller: CallSignal | undefined;
-  readonly #timers: CallTimers | undefined;
+  readonly #timers: CallTiming | undefined;
   #controller: AbortController | undefined;
   #ending: Ending | undefined;
   /** Why the function's signal has aborted, where it has. */
@@ -38,7 +38,7 @@ export class GuardedCall<Result> implements TimedCall {
   previous: TimedCall | undefined = undefined;
   next: TimedCall | undefined = undefined;
 
-  constructor(caller: CallSignal | undefined, timers: CallTimers | undefined) {
+  constructor(caller: CallSignal | undefined, timers: CallTiming | undefined) {
     this.#caller = caller;
     this.#timers = timers;
   }

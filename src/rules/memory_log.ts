@@ -15,7 +15,7 @@ const MAX_REMOVED = 1000;
 export class MemoryLog {
   readonly #bounds: LogBounds;
   readonly #now: () => number;
-  readonly #run: string = `memory.${crypto.randomUUID()}`;
+  #drawn: string | undefined;
   readonly #listeners = new Set<() => void>();
   #changes: LoggedChange[] = [];
   /** Where those that are kept begin. */
@@ -29,6 +29,11 @@ export class MemoryLog {
   constructor(bounds: LogBounds, now: () => number) {
     this.#bounds = bounds;
     this.#now = now;
+  }
+
+  /** Which log this is. Drawn when needed: some runtimes refuse random numbers while a module is loaded. */
+  get #run(): string {
+    return this.#drawn ??= `memory.${crypto.randomUUID()}`;
   }
 
   /** Adds a change, which has the highest version so far, and announces it. */

@@ -12,6 +12,8 @@ export interface Upstream {
   readonly url: string;
   /** What it answers with. */
   status: number;
+  /** Whether it leaves requests without an answer. */
+  hangs: boolean;
   /** How many requests it has received. */
   received: number;
   /** Answers with 200 and counts from zero again. */
@@ -23,6 +25,7 @@ export interface Upstream {
 export async function startUpstream(): Promise<Upstream> {
   const server = createServer((_request, response) => {
     upstream.received++;
+    if (upstream.hangs) return;
     // Without it, connections that are kept alive would keep the server from closing.
     response.writeHead(upstream.status, { "connection": "close" }).end("{}");
   });
@@ -31,9 +34,11 @@ export async function startUpstream(): Promise<Upstream> {
   const upstream: Upstream = {
     url: `http://127.0.0.1:${port}`,
     status: 200,
+    hangs: false,
     received: 0,
     reset() {
       upstream.status = 200;
+      upstream.hangs = false;
       upstream.received = 0;
     },
     close: () => new Promise<void>((resolve) => server.close(() => resolve())),

@@ -1,5 +1,3 @@
-import { assert } from "@std/assert";
-
 /** Polls a condition until it holds, and fails if it does not hold within a time. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
@@ -7,7 +5,9 @@ export async function until(
 ): Promise<void> {
   const deadline = performance.now() + withinMs;
   while (!await holds()) {
-    assert(performance.now() < deadline, `it did not come true within ${withinMs} ms`);
+    if (performance.now() >= deadline) {
+      throw new Error(`it did not come true within ${withinMs} ms`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

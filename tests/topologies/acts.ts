@@ -3,7 +3,7 @@ import type { MeasuredCalls } from "../faults/measured_calls.ts";
 import type { Acknowledged, Act } from "./messages.ts";
 
 /**
- * Tells what the database acknowledged from what the store answered from memory: during an outage, and
+ * Distinguishes what the database acknowledged from what the store answered from memory: during an outage, and
  * for a call that meets one. A call was answered by the database where the store knew of no outage, and
  * no statement of the process failed or was given up meanwhile.
  */

@@ -13,7 +13,7 @@ import type { Programs } from "./programs.ts";
 
 const NAMES = ["north", "east", "west"] as const;
 
-/** How long the cluster may take to be whole: a node that was rewound needs some seconds. */
+/** How long the cluster may take to be whole. */
 const WHOLE_WITHIN_MS = 90_000;
 
 /** How often HAProxy asks each Patroni who leads. */
@@ -50,7 +50,7 @@ export class Cluster implements AsyncDisposable {
     const proxyPort = await startHaproxy(programs, nodes, cleanup);
     const cluster = new Cluster({ isSynchronous, nodes }, proxyPort, cleanup.move());
     try {
-      await cluster.untilWhole();
+      await cluster.#untilWhole();
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
       throw error;
@@ -67,7 +67,11 @@ export class Cluster implements AsyncDisposable {
   async leader(): Promise<PatroniNode> {
     let leader: PatroniNode | undefined;
     await until(async () => {
-      for (const node of this.nodes) if (await node.isPrimary()) leader = node;
+      // A node that stands still delays no answer of the others.
+      leader = await Promise.any(this.nodes.map(async (node) => {
+        if (await node.isPrimary()) return node;
+        throw new Error(`${node.name} does not lead`);
+      })).catch(() => undefined);
       return leader !== undefined;
     }, WHOLE_WITHIN_MS);
     return leader!;
@@ -83,7 +87,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Waits until one node leads, and all others replicate from it, one of them synchronously. */
-  async untilWhole(): Promise<void> {
+  async #untilWhole(): Promise<void> {
     try {
       await until(() => this.#isWhole(), WHOLE_WITHIN_MS);
     } catch (error) {

@@ -59,9 +59,14 @@ export class Daemon implements AsyncDisposable {
     for (;;) {
       const pids = await this.#pids();
       if (pids.length === 0) break;
-      for (const pid of pids) kill(pid);
+      for (const pid of pids) kill(pid, "SIGKILL");
     }
     await this.#exited;
+  }
+
+  /** Has all of its processes stand still, as a machine that is suspended. */
+  async freeze(): Promise<void> {
+    for (const pid of await this.#pids()) kill(pid, "SIGSTOP");
   }
 
   /** Its processes, also those that it started and that left its group. */
@@ -90,9 +95,9 @@ export class Daemon implements AsyncDisposable {
   }
 }
 
-function kill(pid: number): void {
+function kill(pid: number, signal: Deno.Signal): void {
   try {
-    Deno.kill(pid, "SIGKILL");
+    Deno.kill(pid, signal);
   } catch {
     // It ended at this moment.
   }

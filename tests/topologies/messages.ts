@@ -22,7 +22,7 @@ export interface GatewaySettings {
 
 /** What the test has a gateway do. */
 export type GatewayCommand =
-  /** Use new keys from now on: say when what was called before has ended, and when there were so many answers. */
+  /** Use new keys from now on: say when what was called before has ended, and when there were `answers`. */
   | { type: "phase"; phase: string; answers: number }
   /** Leave the resting circuits alone until the database and the store are back: say when that is so. */
   | { type: "rest" }

@@ -25,7 +25,7 @@ export interface ClusterSettings {
  */
 const TIMES = { ttl: 8, loop_wait: 1, retry_timeout: 3 };
 
-/** A node, which is stopped and started like a machine. */
+/** A node, which fails like a machine. */
 export class PatroniNode implements AsyncDisposable {
   readonly name: string;
   /** Between Patroni and etcd. */
@@ -49,7 +49,7 @@ export class PatroniNode implements AsyncDisposable {
   static async start(name: string, settings: ClusterSettings): Promise<PatroniNode> {
     const node = new PatroniNode(name, await Daemon.create(), settings);
     await node.#daemon.write("patroni.yml", JSON.stringify(node.#configuration(), null, 2));
-    await node.restart();
+    await node.#daemon.start(settings.programs.patroni, [`${node.#daemon.path}/patroni.yml`]);
     return node;
   }
 
@@ -58,15 +58,14 @@ export class PatroniNode implements AsyncDisposable {
     return `postgres://postgres@${HOST}:${this.postgresPort}/postgres`;
   }
 
-  /** Starts it again after it was killed. */
-  async restart(): Promise<void> {
-    const { programs } = this.#settings;
-    await this.#daemon.start(programs.patroni, [`${this.#daemon.path}/patroni.yml`]);
-  }
-
   /** Kills Patroni and PostgreSQL at once, as a machine dies. */
   async kill(): Promise<void> {
     await this.#daemon.kill();
+  }
+
+  /** Has Patroni and PostgreSQL stand still. */
+  async freeze(): Promise<void> {
+    await this.#daemon.freeze();
   }
 
   /** The answer of Patroni's REST interface; `undefined` where there is none. */
@@ -100,7 +99,7 @@ export class PatroniNode implements AsyncDisposable {
 
   #configuration(): unknown {
     const { programs, isSynchronous } = this.#settings;
-    const anybody = `host all all ${HOST}/32 trust`;
+    const everyUser = `host all all ${HOST}/32 trust`;
     return {
       scope: "circuits",
       name: this.name,
@@ -133,9 +132,7 @@ export class PatroniNode implements AsyncDisposable {
           rewind: { username: "postgres" },
         },
         basebackup: [{ checkpoint: "fast" }, "no-sync"],
-        remove_data_directory_on_rewind_failure: true,
-        remove_data_directory_on_diverged_timelines: true,
-        pg_hba: [anybody, anybody.replace("all all", "replication all")],
+        pg_hba: [everyUser, everyUser.replace("all all", "replication all")],
         parameters: {
           // Without fsync a commit still outlives a killed server, though not a power cut.
           fsync: "off",

@@ -1,8 +1,8 @@
-import { KILL, KILL_AHEAD, PARTITION, STANDBY_LOST, SWITCHOVER } from "./faults.ts";
+import { FREEZE, KILL, KILL_AHEAD, PARTITION, STANDBY_LOST, SWITCHOVER } from "./faults.ts";
 import { testTopology } from "./scene.ts";
 
 testTopology("synchronous replication behind PgBouncer", { isSynchronous: true, isPooled: true }, {
-  all: [SWITCHOVER, KILL, PARTITION, STANDBY_LOST],
+  all: [SWITCHOVER, KILL, PARTITION, FREEZE, STANDBY_LOST],
   short: [KILL],
 });
 

@@ -10,6 +10,7 @@ import { Cluster } from "./cluster.ts";
 import type { Fault } from "./faults.ts";
 import { GatewayProcess } from "./gateway_process.ts";
 import { firstWrite, prepareWrites } from "./plain_client.ts";
+import type { GatewaySettings } from "./messages.ts";
 import { type Programs, topologyTest } from "./programs.ts";
 import { TIMEOUT_MS, type Topology } from "./topology.ts";
 import { problems, type Result, rowOf, type Stored } from "./verdict.ts";
@@ -28,7 +29,8 @@ const FOLLOWED = ["kept", "released", "forced"].map((name) => `followed ${name}`
 const RESTING = ["kept", "released", "forced"].map((name) => `resting ${name}`);
 const ALL_FOLLOWED = [...FOLLOWED, ...RESTING];
 
-function namedFollowed(name: string): string[] {
+/** The followed circuits with a name. */
+function named(name: string): string[] {
   return ALL_FOLLOWED.filter((key) => key.endsWith(name));
 }
 
@@ -44,17 +46,17 @@ export interface Faults {
 }
 
 /**
- * Makes one test of all faults in a topology: they share a cluster, which is whole again after each. With
- * `TOPOLOGIES=short` in the environment it is those of a short run.
+ * Makes one test of all faults in a topology, each on a cluster of its own: it is no matter here whether the
+ * broken node comes back. With `TOPOLOGIES=short` in the environment it is those of a short run.
  */
 export function testTopology(name: string, topology: Topology, { all, short }: Faults): void {
   const faults = Deno.env.get("TOPOLOGIES") === "short" ? short : all;
   if (faults.length === 0) return;
   topologyTest(name, async (programs) => {
     await using stoma = await bundleStoma();
-    await using cluster = await Cluster.start(programs, topology.isSynchronous);
     const found: string[] = [];
     for (const fault of faults) {
+      await using cluster = await Cluster.start(programs, topology.isSynchronous);
       const result = await play(programs, cluster, stoma.gatewayPath, topology, fault);
       console.log(rowOf(name, fault.name, result));
       for (const problem of problems(result)) found.push(`${fault.name}: ${problem}`);
@@ -74,46 +76,27 @@ async function play(
   await using cleanup = new AsyncDisposableStack();
   const { url, name: database } = cleanup.use(await createDatabase(cluster.url));
   await prepareWrites(url);
-  const { isPooled, isSynchronous } = topology;
-  const pooler = isPooled
-    ? cleanup.use(await startPgBouncer(programs.pgbouncer, POOL_SIZE, cluster.url))
-    : undefined;
   await operate(url, async (store, client) => {
     await migrate(client);
-    for (const key of [...namedFollowed("kept"), ...namedFollowed("released")]) {
-      await store.forceOpen(key);
-    }
+    for (const key of [...named("kept"), ...named("released")]) await store.forceOpen(key);
   });
-  const gateways = await Promise.all(
-    DRIVERS.flatMap((driver) =>
-      Array.from({ length: OF_EACH_DRIVER }, async (_, each) =>
-        cleanup.use(
-          await GatewayProcess.start({
-            name: `${driver} ${each}`,
-            driver,
-            databaseUrl: pooler?.urlOf(database) ?? url,
-            stomaPath,
-            timeoutMs: TIMEOUT_MS,
-            isPooled,
-            isSynchronous,
-            followed: FOLLOWED,
-            resting: RESTING,
-          }),
-        ))
-    ),
-  );
+  const pooler = topology.isPooled
+    ? cleanup.use(await startPgBouncer(programs.pgbouncer, POOL_SIZE, cluster.url))
+    : undefined;
+  const databaseUrl = pooler?.urlOf(database) ?? url;
+  const gateways = await startGateways({ databaseUrl, stomaPath, ...topology }, cleanup);
   const each = <T>(action: (gateway: GatewayProcess) => Promise<T>) =>
     Promise.all(gateways.map(action));
   await each((gateway) => gateway.phase("before", ANSWERS));
 
   // What was done in the phase before is on all nodes. What is done from here on may be lost where the
   // fault keeps it from the other nodes.
-  const old = await cluster.leader();
+  const leader = await cluster.leader();
   await each((gateway) => gateway.phase("during", 0));
-  await fault.prepare?.(cluster, old);
+  await fault.prepare?.(cluster, leader);
   await operate(url, async (store) => {
-    for (const key of namedFollowed("released")) await store.release(key);
-    for (const key of namedFollowed("forced")) await store.forceOpen(key);
+    for (const key of named("released")) await store.release(key);
+    for (const key of named("forced")) await store.forceOpen(key);
   });
   const acknowledged = Object.fromEntries(
     ALL_FOLLOWED.map((key) => [key, key.endsWith("released") ? "closed" : "open"]),
@@ -122,23 +105,18 @@ async function play(
   await each((gateway) => gateway.rest());
 
   const struckAt = performance.now();
-  const broken = await fault.strike(cluster, old);
-  await until(async () => {
-    const leader = await cluster.leader();
-    return (leader === old) === (fault.keepsLeader ?? false);
-  }, HAPPENS_WITHIN_MS);
+  await fault.strike(cluster, leader);
+  await until(
+    async () => (await cluster.leader() === leader) === (fault.keepsLeader ?? false),
+    HAPPENS_WITHIN_MS,
+  );
   await firstWrite(url);
   const outageMs = performance.now() - struckAt;
   const backAt = Date.now();
   const recoveredMs = await each((gateway) => gateway.recover());
-
   const states = await followedStates(url);
-  const agreedMs = await each(async (gateway) => {
-    const agreedAt = await gateway.agrees(states);
-    const endedAt = gateway.all("outage").at(-1)?.at ?? 0;
-    // It may never have answered anything else.
-    return Math.max(0, agreedAt - Math.max(backAt, endedAt));
-  });
+  const agreedMs = await each((gateway) => agreementOf(gateway, states, backAt));
+
   await each((gateway) => gateway.phase("after", ANSWERS));
   await each((gateway) => gateway.quiet());
   await operate(url, async (store) => void await store.forceOpen(MARKER));
@@ -148,8 +126,6 @@ async function play(
     ...await gateway.stop(MARKER),
   }));
   const stored = await readStored(url);
-  await fault.heal(broken);
-  await cluster.untilWhole();
   return {
     topology,
     keepsLeader: fault.keepsLeader ?? false,
@@ -161,6 +137,44 @@ async function play(
     reports,
     stored,
   };
+}
+
+/** Starts gateways with each driver at once. */
+async function startGateways(
+  settings: Pick<GatewaySettings, "databaseUrl" | "stomaPath" | "isPooled" | "isSynchronous">,
+  cleanup: AsyncDisposableStack,
+): Promise<GatewayProcess[]> {
+  const starting = await Promise.allSettled(
+    DRIVERS.flatMap((driver) =>
+      Array.from({ length: OF_EACH_DRIVER }, async (_, each) =>
+        cleanup.use(
+          await GatewayProcess.start({
+            ...settings,
+            name: `${driver} ${each}`,
+            driver,
+            timeoutMs: TIMEOUT_MS,
+            followed: FOLLOWED,
+            resting: RESTING,
+          }),
+        ))
+    ),
+  );
+  return starting.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
+}
+
+/** How long after the database and the store are back a gateway answers the states of the table. */
+async function agreementOf(
+  gateway: GatewayProcess,
+  states: Record<string, string>,
+  backAt: number,
+): Promise<number> {
+  const agreedAt = await gateway.agrees(states);
+  const endedAt = gateway.all("outage").at(-1)?.at ?? 0;
+  // It may never have answered anything else.
+  return Math.max(0, agreedAt - Math.max(backAt, endedAt));
 }
 
 /** Does something with an operator's store on the leader. */

@@ -1,7 +1,7 @@
-import { KILL, PARTITION, STANDBY_LOST, SWITCHOVER } from "./faults.ts";
+import { FREEZE, KILL, PARTITION, STANDBY_LOST, SWITCHOVER } from "./faults.ts";
 import { testTopology } from "./scene.ts";
 
 testTopology("synchronous replication", { isSynchronous: true, isPooled: false }, {
-  all: [SWITCHOVER, KILL, PARTITION, STANDBY_LOST],
+  all: [SWITCHOVER, KILL, PARTITION, FREEZE, STANDBY_LOST],
   short: [SWITCHOVER, PARTITION],
 });

@@ -214,6 +214,32 @@ const CHECKS: Record<string, (scene: Scene) => Promise<void>> = {
     ensure(await worker.request("/orders") === 200, "the circuit is not closed");
   },
 
+  async "a CircuitBreaker at module scope ends calls in time, and admits one probe"(scene) {
+    const { worker, upstream } = scene;
+    for (const path of ["/guarded/memory", "/guarded/database"]) {
+      const many = () => Promise.all(Array.from({ length: 20 }, () => worker.request(path)));
+      upstream.reset();
+      upstream.status = 500;
+      // Results are recorded while the next request comes.
+      await until(async () => await worker.request(path) === 503);
+      ensure(upstream.received >= 3, `${path} opened after ${upstream.received} failures`);
+      await pause(350);
+      upstream.reset();
+      upstream.hangs = true;
+      const probes = await many();
+      const timeouts = probes.filter((status) => status === 504).length;
+      ensure(upstream.received === 1 && timeouts === 1, `${path} received ${probes}`);
+      upstream.reset();
+      await until(async () => await worker.request(path) === 200);
+      // Calls of several requests end in time, each by the timer of its own request.
+      upstream.hangs = true;
+      const hung = await Promise.all([worker.request(path), worker.request(path)]);
+      ensure(`${hung}` === "504,504", `${path} received ${hung}`);
+      upstream.reset();
+      ensure(await worker.request(path) === 200, `${path} is not closed`);
+    }
+  },
+
   async "a connection that its program ended is no outage"({ worker }) {
     const hasty = await worker.call("hasty", "getState", "many");
     ensure(hasty.error?.message.includes("must end a connection only") === true, said(hasty));

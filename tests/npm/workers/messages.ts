@@ -1,5 +1,8 @@
 /** What a test and the worker say to each other. */
 
+/** How long the worker's breakers let a call take, in milliseconds. */
+export const CALL_TIMEOUT_MS = 400;
+
 /** A call of a method of one of the worker's stores. */
 export interface StoreCall {
   readonly store: string;

@@ -7,12 +7,16 @@
 // @ts-types="@types/pg"
 import pg from "pg";
 import {
+  CircuitBreaker,
+  circuitErrorResponse,
+  InMemoryCircuitBreakerStore,
   PostgresCircuitBreakerStore,
   type PostgresCircuitBreakerStoreOptions,
   type PostgresClient,
 } from "../../../mod.ts";
 import type { StomaGateway } from "../../support/stoma.ts";
 import type { Seen, StoreAnswer, StoreCall } from "./messages.ts";
+import { CALL_TIMEOUT_MS } from "./messages.ts";
 import { env, loadStoma, waitUntil } from "./runtime.ts";
 
 const outages: Seen["outages"][number][] = [];
@@ -83,6 +87,26 @@ const stores: Record<string, PostgresCircuitBreakerStore> = {
   unbound: new PostgresCircuitBreakerStore(client, { table: "circuits" }),
 };
 
+const rules = { trip: "store", failureThreshold: 3, resetTimeoutMs: 300 } as const;
+const breakers: Record<string, CircuitBreaker> = {
+  "/guarded/database": new CircuitBreaker(
+    new PostgresCircuitBreakerStore(client, optionsOf("guarding", PATIENCE_MS, rules)),
+    { callTimeoutMs: CALL_TIMEOUT_MS },
+  ),
+  "/guarded/memory": new CircuitBreaker(
+    new InMemoryCircuitBreakerStore(rules),
+    { callTimeoutMs: CALL_TIMEOUT_MS },
+  ),
+};
+
+async function guard(breaker: CircuitBreaker): Promise<Response> {
+  try {
+    return await breaker.execute("upstream", ({ signal }) => fetch(env.UPSTREAM, { signal }));
+  } catch (error) {
+    return circuitErrorResponse(error) ?? Response.json(`${error}`, { status: 504 });
+  }
+}
+
 let gateway: StomaGateway | undefined;
 
 async function openGateway(): Promise<StomaGateway> {
@@ -121,7 +145,10 @@ async function call({ store, method, args }: StoreCall): Promise<StoreAnswer> {
 
 export default {
   async fetch(request: Request): Promise<Response> {
-    switch (new URL(request.url).pathname) {
+    const { pathname } = new URL(request.url);
+    const breaker = breakers[pathname];
+    if (breaker !== undefined) return await guard(breaker);
+    switch (pathname) {
       case "/call":
         return Response.json(await call(await request.json()));
       case "/seen":
