@@ -184,8 +184,9 @@ function buildStore(
   const guard = new OutageGuard(dispatcher, tail, outage, local);
   const feed = runtime.feed(client, name);
   const refusals = new Refusals({
+    isOut: () => guard.isOut,
     count: (calls) =>
-      guard.isOut ? Promise.reject(outage.cause) : runtime.background(() =>
+      runtime.background(() =>
         run(
           "flush",
           "count refusals",

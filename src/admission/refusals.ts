@@ -20,6 +20,8 @@ interface Waiting extends RefusedCalls {
 export interface RefusalsOptions {
   /** Sends them. Returns the keys of those that are to be sent again. */
   readonly count: (calls: readonly RefusedCalls[]) => Promise<readonly string[]>;
+  /** Whether the database is out, so that what waits goes on waiting; never by default. */
+  readonly isOut?: () => boolean;
   /** After how many milliseconds a count that has not ended is taken for dead; never by default. */
   readonly deadAfterMs?: number | undefined;
   /** A clock that only goes on, in milliseconds; by default `performance.now()`. */
@@ -34,7 +36,8 @@ export interface RefusalsOptions {
  *
  * States: at rest (nothing waits); waiting; counting; ended.
  * - `note`: at rest -> waiting.
- * - `onAnswered`, when the time is over: waiting -> counting.
+ * - `onAnswered`, when the time is over: waiting -> counting. In an outage only its checks are answered, before
+ *   it is over: what waits goes on waiting.
  * - The statement ends: counting -> at rest, or waiting with what came meanwhile and what was left over.
  *   What a failed statement took is dropped, because it may have been counted.
  * - `end`: to ended, after a last count.
@@ -69,7 +72,7 @@ export class Refusals {
 
   /** The database has answered a statement. */
   onAnswered(): void {
-    if (this.#waiting.size === 0 || this.#isEnded) return;
+    if (this.#waiting.size === 0 || this.#isEnded || this.#isOut) return;
     const now = this.#clock();
     const { deadAfterMs = Infinity } = this.#options;
     const isCounting = this.#counting !== undefined && now < this.#countingSince + deadAfterMs;
@@ -80,8 +83,12 @@ export class Refusals {
   async end(): Promise<void> {
     this.#isEnded = true;
     await this.#counting;
-    this.#begin();
+    if (!this.#isOut) this.#begin();
     await this.#counting;
+  }
+
+  get #isOut(): boolean {
+    return this.#options.isOut?.() ?? false;
   }
 
   #wait(): void {

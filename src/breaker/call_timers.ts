@@ -1,4 +1,3 @@
-import { isRequestBound } from "../edge/request_bound.ts";
 import { startBackgroundTimer } from "../time/background_timer.ts";
 
 /** How long the process may still read answers after a deadline, in milliseconds. */
@@ -14,43 +13,9 @@ export interface TimedCall {
   expire(): void;
 }
 
-/** Ends calls that take longer than a time that is the same for all. */
-export interface CallTiming {
-  readonly timeoutMs: number;
-  /** Adds a call. `remove` it when it ends by itself. */
-  add(call: TimedCall, now: number): void;
-  /** Removes a call that was added and has not expired. */
-  remove(call: TimedCall): void;
-}
-
-/** The timing of a breaker's calls. */
-export function callTiming(timeoutMs: number): CallTiming {
-  return isRequestBound() ? new RequestCallTimers(timeoutMs) : new CallTimers(timeoutMs);
-}
-
 /**
- * Gives each call a timer of its own, where the runtime ends timers together with their request. A call
- * whose request was cancelled leaves nothing behind.
- */
-export class RequestCallTimers implements CallTiming {
-  readonly timeoutMs: number;
-  readonly #timers = new WeakMap<TimedCall, ReturnType<typeof setTimeout>>();
-
-  constructor(timeoutMs: number) {
-    this.timeoutMs = timeoutMs;
-  }
-
-  add(call: TimedCall): void {
-    this.#timers.set(call, setTimeout(() => call.expire(), this.timeoutMs));
-  }
-
-  remove(call: TimedCall): void {
-    clearTimeout(this.#timers.get(call));
-  }
-}
-
-/**
- * Ends the calls of a process. One timer serves them all, and does not keep the process alive.
+ * Ends calls that take longer than a time that is the same for all. One timer serves all calls, and does
+ * not keep the process alive.
  *
  * States: at rest (the timer is stopped); waiting (the timer runs, for the first call or an earlier one
  * that has ended); last read.
@@ -59,7 +24,7 @@ export class RequestCallTimers implements CallTiming {
  * - The timer fires, calls are due: waiting -> last read. The process reads the answers that it has, in
  *   case its event loop was blocked. Calls that are still due then end.
  */
-export class CallTimers implements CallTiming {
+export class CallTimers {
   readonly timeoutMs: number;
   #first: TimedCall | undefined;
   #last: TimedCall | undefined;
@@ -69,6 +34,7 @@ export class CallTimers implements CallTiming {
     this.timeoutMs = timeoutMs;
   }
 
+  /** Adds a call. `remove` it when it ends by itself. */
   add(call: TimedCall, now: number): void {
     call.dueAt = now + this.timeoutMs;
     call.previous = this.#last;
@@ -79,6 +45,7 @@ export class CallTimers implements CallTiming {
     this.#timer ??= startBackgroundTimer(this.#look, this.timeoutMs);
   }
 
+  /** Removes a call that is in the list. */
   remove(call: TimedCall): void {
     const { previous, next } = call;
     if (previous === undefined) this.#first = next;

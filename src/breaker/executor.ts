@@ -2,9 +2,8 @@ import type { CircuitKey } from "../key.ts";
 import { assertKey } from "../options/check.ts";
 import type { PermitOutcome } from "../permit.ts";
 import { type QuickCalls, quickCallsOf } from "../quick_calls.ts";
-import { type CallTiming, callTiming } from "./call_timers.ts";
 import { type CallEnd, defaultClassify, outcomeOfResult } from "./classify.ts";
-import { classified, type Classify, permitOf } from "./checked_answers.ts";
+import { classified, type Classify, permitOf, waitOf } from "./checked_answers.ts";
 import type { Emitter } from "./emitter.ts";
 import { type CallTimeoutError, CircuitOpenError } from "./errors.ts";
 import { GuardedCall, PlainContext, untilAborted } from "./guarded_call.ts";
@@ -16,7 +15,8 @@ import type {
   ExecuteOptions,
 } from "./options.ts";
 import { Records } from "./records.ts";
-import { assertCall } from "./resolve_options.ts";
+import { resolveCall } from "./resolve_options.ts";
+import { type TimeLimit, timeLimitOf } from "./time_limit.ts";
 import { Sightings } from "./sightings.ts";
 
 /** A function that a breaker guards. */
@@ -52,7 +52,7 @@ export class Executor {
   readonly #emitter: Emitter;
   readonly #sightings: Sightings;
   readonly #records: Records;
-  readonly #timers: CallTiming | undefined;
+  readonly #timers: TimeLimit | undefined;
   readonly #classify: Classify;
   readonly #fallback: Options["fallback"];
   readonly #isStoreNeeded: boolean;
@@ -65,7 +65,7 @@ export class Executor {
     this.#emitter = emitter;
     this.#sightings = new Sightings(emitter);
     this.#records = new Records(record === "await");
-    this.#timers = callTimeoutMs === undefined ? undefined : callTiming(callTimeoutMs);
+    this.#timers = callTimeoutMs === undefined ? undefined : timeLimitOf(callTimeoutMs);
     this.#classify = classify;
     this.#fallback = fallback;
     this.#isStoreNeeded = onStoreError === "reject";
@@ -186,9 +186,9 @@ export class Executor {
     };
   }
 
-  async #execute(key: CircuitKey, call: Guarded<unknown>, options: Options): Promise<unknown> {
+  async #execute(key: CircuitKey, call: Guarded<unknown>, given: Options): Promise<unknown> {
     assertKey("execute call", key);
-    assertCall(call, options);
+    const options = resolveCall(call, given);
     const { signal } = options;
     if (signal?.aborted) throw signal.reason;
     const name = typeof key === "string" ? key : key.storedKey;
@@ -231,10 +231,10 @@ export class Executor {
   }
 
   async #refuse(key: string, permit: BreakerPermit, options: Options): Promise<unknown> {
-    const { retryAfterMs, state, forced } = permit;
+    const { state, forced } = permit;
     const error = new CircuitOpenError({
       key,
-      retryAfterMs,
+      retryAfterMs: waitOf(permit),
       state,
       isForced: forced?.state === "open",
       reason: forced?.reason,
@@ -343,9 +343,11 @@ export class Executor {
   /** Goes on with the fallback, or rejects where there is none. */
   async #fallBack(key: string, error: unknown, options: Options): Promise<unknown> {
     const { fallback = this.#fallback } = options;
+    const { signal } = options;
+    // It can have aborted while the result was recorded.
+    if (signal?.aborted) throw signal.reason;
     if (fallback === undefined || fallback === null) throw error;
     if (this.#emitter.has("fallback")) this.#emitter.emit("fallback", { key, error });
-    const { signal } = options;
     const answer = fallback(error, { key, signal });
     return await untilAborted(signal, Promise.resolve(answer));
   }

@@ -1,7 +1,8 @@
-import type { CallTiming, TimedCall } from "./call_timers.ts";
+import type { TimedCall } from "./call_timers.ts";
 import { CallTimeoutError } from "./errors.ts";
 import type { CallContext } from "./options.ts";
 import type { CallSignal } from "./signal.ts";
+import type { TimeLimit } from "./time_limit.ts";
 
 /**
  * Says what the caller gets of a call that has ended: with what it threw or was ended with, or with what
@@ -25,7 +26,7 @@ export type Ending = "returned" | "threw" | "timed out" | "aborted";
  */
 export class GuardedCall<Result> implements TimedCall {
   readonly #caller: CallSignal | undefined;
-  readonly #timers: CallTiming | undefined;
+  readonly #timers: TimeLimit | undefined;
   #controller: AbortController | undefined;
   #ending: Ending | undefined;
   /** Why the function's signal has aborted, where it has. */
@@ -38,7 +39,7 @@ export class GuardedCall<Result> implements TimedCall {
   previous: TimedCall | undefined = undefined;
   next: TimedCall | undefined = undefined;
 
-  constructor(caller: CallSignal | undefined, timers: CallTiming | undefined) {
+  constructor(caller: CallSignal | undefined, timers: TimeLimit | undefined) {
     this.#caller = caller;
     this.#timers = timers;
   }
@@ -83,14 +84,16 @@ export class GuardedCall<Result> implements TimedCall {
         if (this.#caller?.aborted) this.#abort();
         else if (this.#end("threw")) this.#settle(conclude(true, error));
       };
-      let answer: Result | PromiseLike<Result>;
+      let answer: Promise<Result>;
       try {
-        answer = call(new StoppableContext(key, isProbe, this as GuardedCall<unknown>));
+        const context = new StoppableContext(key, isProbe, this as GuardedCall<unknown>);
+        // A promise whose properties throw is a call that throws.
+        answer = Promise.resolve(call(context));
       } catch (error) {
         onThrown(error);
         return;
       }
-      Promise.resolve(answer).then((result) => {
+      answer.then((result) => {
         if (this.#end("returned")) this.#settle(conclude(false, result));
       }, onThrown);
     });

@@ -1,3 +1,4 @@
+import { isRequestBound } from "../edge/request_bound.ts";
 import { withDeadline } from "../time/deadlines.ts";
 
 /** How many results may be under way in the background. Beyond it a call waits for its own. */
@@ -9,6 +10,8 @@ const CLOSE_TIMEOUT_MS = 5000;
 /** Results that are being recorded while their calls have ended. */
 export class Records {
   readonly #isAwaited: boolean;
+  /** The store keeps the request alive for its work. That of a request that was cancelled never ends. */
+  readonly #isRequestBound = isRequestBound();
   readonly #underway = new Set<Promise<void>>();
   #isEnded = false;
 
@@ -22,10 +25,13 @@ export class Records {
    * it.
    */
   take(recording: Promise<void>): Promise<void> | undefined {
-    if (this.#isAwaited || this.#isEnded || this.#underway.size >= MAX_UNDERWAY) return recording;
-    this.#underway.add(recording);
-    void recording.then(() => this.#underway.delete(recording));
-    return undefined;
+    const isFull = this.#underway.size >= MAX_UNDERWAY;
+    if (!isFull && !this.#isRequestBound) {
+      // Also where the call waits: one that is aborted has ended before its record.
+      this.#underway.add(recording);
+      void recording.then(() => this.#underway.delete(recording));
+    }
+    return this.#isAwaited || this.#isEnded || isFull ? recording : undefined;
   }
 
   /**

@@ -61,16 +61,21 @@ export function assertBreakerOptions<Result>(options: CircuitBreakerOptions<Resu
   for (const name of FUNCTIONS) assertFunction(CREATE, name, options[name]);
 }
 
-/** Throws unless a call can be made. */
-export function assertCall<Result, FallbackResult>(
+/**
+ * The options of a call, as they are now: the caller may use its object for another call meanwhile. Throws
+ * unless the call can be made.
+ */
+export function resolveCall<Result, FallbackResult>(
   call: unknown,
   options: ExecuteOptions<Result, FallbackResult>,
-): void {
+): ExecuteOptions<Result, FallbackResult> {
   if (typeof call !== "function") {
     throw new TypeError(`Cannot ${EXECUTE}: "fn" must be a function, received ${describe(call)}`);
   }
   assertOptions(EXECUTE, options, ["signal", "fallback", "classify"]);
-  assertSignal(EXECUTE, options.signal);
-  assertFunction(EXECUTE, "fallback", options.fallback ?? undefined);
-  assertFunction(EXECUTE, "classify", options.classify);
+  const { signal, fallback, classify } = options;
+  assertSignal(EXECUTE, signal);
+  assertFunction(EXECUTE, "fallback", fallback ?? undefined);
+  assertFunction(EXECUTE, "classify", classify);
+  return { signal, fallback, classify };
 }

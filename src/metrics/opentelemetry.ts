@@ -189,7 +189,13 @@ function extraOf(meter: MeterLike, attributes: Attributes, trace: TraceLike | un
     }
   };
   const observer: StoreObserver = {
-    onStatement: ({ kind, ms }) => duration.record(ms / 1000, attributesOf({ kind }, attributes)),
+    onStatement: ({ kind, ms }) => {
+      try {
+        duration.record(ms / 1000, attributesOf({ kind }, attributes));
+      } catch {
+        // Nor must a meter that fails.
+      }
+    },
     ...trace !== undefined && { onRefused },
   };
   return { observer, ...trace !== undefined && { onRejected: onRefused } };

@@ -125,6 +125,8 @@ export function circuitBreaker<
       if (client.aborted) return;
       if (!isServed) {
         if (!isCircuitOpenError(error)) return next(error);
+        // Another middleware has answered while the store was asked.
+        if (res.headersSent) return;
         if (respond !== undefined) return respond(error, req, res, next);
         answer(res, refusalAnswer(error, { exposeKey }));
       } else if (isCallTimeoutError(error) && !res.headersSent) {

@@ -7,7 +7,9 @@ function scene() {
   const clock = { at: 1000 };
   const sent: { calls: readonly RefusedCalls[]; end(leftOver?: string[]): void; fail(): void }[] =
     [];
+  const outage = { isOut: false };
   const refusals = new Refusals({
+    isOut: () => outage.isOut,
     count: (calls) => {
       const { promise, resolve, reject } = Promise.withResolvers<string[]>();
       sent.push({
@@ -27,7 +29,7 @@ function scene() {
   const settle = async () => {
     for (let i = 0; i < 10; i++) await Promise.resolve();
   };
-  return { clock, sent, refusals, refuse, settle };
+  return { clock, sent, outage, refusals, refuse, settle };
 }
 
 Deno.test("Refusals sends what was refused in one statement, five seconds after the first", async () => {
@@ -127,4 +129,25 @@ Deno.test("Refusals remembers 10,000 circuits, and sends them in pieces", async 
   }
   await ended;
   assertEquals(sent[0]!.calls[0]!.key, "key 1");
+});
+
+Deno.test("Refusals keeps what waits in an outage, whose check is answered before it is over", async () => {
+  const { clock, sent, outage, refusals, refuse, settle } = scene();
+  refuse("a", 2);
+  outage.isOut = true;
+  clock.at += 5000;
+  refusals.onAnswered();
+  await settle();
+  assertEquals([sent.length, refusals.pending], [0, 2]);
+  outage.isOut = false;
+  refusals.onAnswered();
+  assertEquals(sent[0]!.calls, [{ key: "a", refused: 2, openedAt: 5 }]);
+});
+
+Deno.test("Refusals sends nothing at an end in an outage", async () => {
+  const { sent, outage, refusals, refuse } = scene();
+  refuse("a", 2);
+  outage.isOut = true;
+  await refusals.end();
+  assertEquals([sent.length, refusals.pending], [0, 2]);
 });

@@ -121,7 +121,15 @@ Deno.test("onStoreError reject passes the store's error on, or to the fallback",
 });
 
 Deno.test("a store that answers anything but a permit, or throws at once, is broken", async () => {
-  for (const answer of [undefined, null, 1, {}]) {
+  const report = () => Promise.resolve();
+  const getter = {
+    report,
+    get allowed() {
+      throw GONE;
+    },
+  };
+  const unusable = [{ report }, { report, allowed: "yes" }];
+  for (const answer of [undefined, null, 1, {}, ...unusable]) {
     const log: string[] = [];
     const breaker = new CircuitBreaker(
       storeOf(() => Promise.resolve(answer as never)),
@@ -134,6 +142,18 @@ Deno.test("a store that answers anything but a permit, or throws at once, is bro
     throw GONE;
   });
   assertEquals(await new CircuitBreaker(throwing).execute("api", () => 1), 1);
+  const hostile = storeOf(() => Promise.resolve(getter as never));
+  assertEquals(await new CircuitBreaker(hostile).execute("api", () => 1), 1);
+});
+
+Deno.test("a refusal says in whole milliseconds when to ask again, whatever its store says", async () => {
+  const waits = [[0, 1], [1.5, 2], [undefined, 1000], [NaN, 1000], [Infinity, 1000], [-1, 1000]];
+  for (const [given, expected] of waits) {
+    const refused = { ...permitOf(() => Promise.resolve()), allowed: false, retryAfterMs: given! };
+    const breaker = new CircuitBreaker(storeOf(() => Promise.resolve(refused)));
+    const error = await assertRejects(() => breaker.execute("api", () => 1), CircuitOpenError);
+    assertEquals(error.retryAfterMs, expected);
+  }
 });
 
 Deno.test("a result is returned where recording it fails, rejects or throws", async () => {
@@ -219,6 +239,52 @@ Deno.test("a fallback stands in for refusals and failures, not for results and o
   const no = () => Promise.reject("no");
   assertEquals(await breaker.execute("other", no).catch((error) => error), "no");
   assertEquals(log.filter((line) => line.startsWith("fallback")).length, 3);
+});
+
+Deno.test("a call has the options of its own time, also where their object is used again", async () => {
+  const acquired = Promise.withResolvers<BreakerPermit>();
+  const breaker = new CircuitBreaker(storeOf(() => acquired.promise));
+  const other = new AbortController();
+  const options: { signal?: AbortSignal; fallback: () => string } = { fallback: () => "own" };
+  const calling = breaker.execute("api", down, options);
+  Object.assign(options, { signal: other.signal, fallback: () => "of another call" });
+  other.abort("another call");
+  acquired.resolve(permitOf(() => Promise.resolve()));
+  assertEquals(await calling, "own");
+});
+
+Deno.test("no fallback begins after its caller has gone while the result was recorded", async () => {
+  const reported = Promise.withResolvers<void>();
+  const recorded = Promise.withResolvers<void>();
+  const permit = permitOf(() => (reported.resolve(), recorded.promise));
+  let fallbacks = 0;
+  const breaker = new CircuitBreaker(storeOf(() => Promise.resolve(permit)), {
+    record: "await",
+    fallback: () => fallbacks++,
+  });
+  const caller = new AbortController();
+  const calling = breaker.execute("api", down, { signal: caller.signal }).catch((error) => error);
+  await reported.promise;
+  caller.abort("gone");
+  recorded.resolve();
+  assertEquals([await calling, fallbacks], ["gone", 0]);
+});
+
+Deno.test("close() waits for the slot that an aborted call hands back, also with record await", async () => {
+  const recorded = Promise.withResolvers<void>();
+  const ended: string[] = [];
+  const permit = permitOf(() => recorded.promise.then(() => ended.push("recorded")));
+  const breaker = new CircuitBreaker(storeOf(() => Promise.resolve(permit)), { record: "await" });
+  const caller = new AbortController();
+  const slow = pending();
+  const calling = breaker.execute("api", slow.call, { signal: caller.signal });
+  await slow.called;
+  caller.abort("gone");
+  assertEquals(await calling.catch((error) => error), "gone");
+  const closing = breaker.close().then(() => ended.push("closed"));
+  recorded.resolve();
+  await closing;
+  assertEquals(ended, ["recorded", "closed"]);
 });
 
 Deno.test("bad arguments always reject, and call nothing", async () => {

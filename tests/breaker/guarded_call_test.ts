@@ -57,6 +57,21 @@ Deno.test("a function that ignores its signal, and ends late, changes nothing an
   assertEquals(log, ["timeout api", "failure api", "timeout api", "failure api"]);
 });
 
+Deno.test("a promise whose properties throw fails its call once, and leaves no time limit behind", async () => {
+  using _ = keepingAlive();
+  const { breaker, log } = memoryBreaker({ callTimeoutMs: 20 });
+  const hostile = Promise.resolve();
+  Object.defineProperty(hostile, "constructor", {
+    get: () => {
+      throw new Error("hostile");
+    },
+  });
+  await assertRejects(() => breaker.execute("api", () => hostile), Error, "hostile");
+  assertEquals(log, ["failure api"]);
+  await assertRejects(() => breaker.execute("later", pending().call), CallTimeoutError);
+  assertEquals(log, ["failure api", "timeout later", "failure later"]);
+});
+
 Deno.test("calls of one moment end together, each by its own time, and those that ended are left out", async () => {
   using _ = keepingAlive();
   const { breaker, log } = memoryBreaker({ callTimeoutMs: 40 }, { failureThreshold: 1000 });

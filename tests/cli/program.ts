@@ -80,7 +80,7 @@ export async function runInTerminal(
       `stty cols ${columns} -echo; ${quoted}`,
       "/dev/null",
     ],
-    env: { TERM: "xterm", ...env },
+    env: { TERM: "xterm", NO_COLOR: "", FORCE_COLOR: "", ...env },
     stdin: "piped",
     stdout: "piped",
     stderr: "inherit",

@@ -7,6 +7,7 @@ import {
   PeriodicExportingMetricReader,
 } from "@opentelemetry/sdk-metrics";
 import { InMemoryCircuitBreakerStore } from "../../mod.ts";
+import { observationOf } from "../../src/metrics/observation.ts";
 import { instrument, type TraceLike } from "../../src/metrics/opentelemetry.ts";
 
 /** A real meter provider, whose metrics a test reads. */
@@ -145,4 +146,27 @@ Deno.test("instrument refuses what it cannot use", async () => {
   assertThrows(() => instrument(store, { meterProvider: wrong({}) }), TypeError, "meter provider");
   assertThrows(() => instrument(store, { meterProvider, maxKeys: 1.5 }), RangeError, '"maxKeys"');
   assertThrows(() => instrument(store, { meterProvider, trace: wrong({}) }), TypeError, '"trace"');
+});
+
+Deno.test("a meter that fails harms no statement", async () => {
+  await using telemetry = open();
+  const provider = telemetry.meterProvider;
+  const meterProvider = {
+    getMeter(name: string) {
+      const meter = provider.getMeter(name);
+      const failing = {
+        record: () => {
+          throw new Error("no meter");
+        },
+      };
+      return new Proxy(meter, {
+        get: (target, member) =>
+          member === "createHistogram" ? () => failing : Reflect.get(target, member).bind(target),
+      });
+    },
+  };
+  const store = new InMemoryCircuitBreakerStore();
+  using _ = instrument(store, { meterProvider });
+  const { observer } = observationOf(store)!;
+  observer!.onStatement!({ kind: "read", keys: 1, calls: 1, rows: 1, ms: 1, error: undefined });
 });

@@ -9,6 +9,7 @@ import express, { type ErrorRequestHandler } from "express";
 import { connect as connectSocket } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { CircuitBreaker } from "../../mod.ts";
 import { circuitBreaker, circuitErrorHandler } from "../../src/web/express.ts";
 import type { TestRunner } from "../conformance/suite.ts";
 import { deferred } from "../support/deferred.ts";
@@ -148,5 +149,36 @@ export function expressEndingTests({ test }: TestRunner): void {
     }, { callTimeoutMs: 30, onTimeout: () => end() });
     assertEquals(await scene.ask("/"), [200, "ab"]);
     assertEquals(await scene.counts("k"), [1, 0]);
+  });
+
+  test("circuitBreaker() leaves alone what another middleware answers while the store is asked", async () => {
+    const { promise: asked, resolve: ask } = deferred();
+    const { promise: answered, resolve: answer } = deferred();
+    const errors: unknown[] = [];
+    let refused = 0;
+    await using scene = await Scene.open((_breaker, store) => {
+      const slow = new CircuitBreaker({
+        async acquire(key) {
+          ask();
+          await answered;
+          return await store.acquire(key);
+        },
+        peek: (key) => store.peek(key),
+      }, { onReject: () => refused++ });
+      const app = express();
+      app.use((_req, res, next) => {
+        asked.then(() => res.end("another"));
+        res.once("finish", answer);
+        next();
+      });
+      app.use(circuitBreaker(slow, { key: "k" }));
+      const onError: ErrorRequestHandler = (error, _req, _res, next) => next(errors.push(error));
+      app.use(onError);
+      return app;
+    });
+    await scene.store.forceOpen("k");
+    assertEquals(await scene.ask("/"), [200, "another"]);
+    await until(() => refused === 1);
+    assertEquals(errors, []);
   });
 }
