@@ -3,6 +3,9 @@
  * fails and recovers. Then one of five gateways cannot connect to its upstream, without a quorum and with
  * one. Prints what happens and ends with exit code 0 if it was what it claims.
  *
+ * With `--stay`, three gateways serve light traffic instead until a key ends them, and the dashboard shows
+ * what happens.
+ *
  * Runs on a PostgreSQL it starts itself, or on the one that `DATABASE_URL` names.
  *
  * @module
@@ -13,14 +16,16 @@ import { type BrokenNetworkStage, playBrokenNetwork } from "./demo/broken_networ
 import { type DemoDatabase, openDatabase } from "./demo/database.ts";
 import { startGateways } from "./demo/gateways.ts";
 import type { BreakerSettings, GatewaySettings } from "./demo/messages.ts";
+import { stay } from "./demo/stay.ts";
 import { play } from "./demo/story.ts";
 import { Timeline } from "./demo/timeline.ts";
 import { Upstream } from "./demo/upstream.ts";
 
-const USAGE = `Usage: deno task demo [--store=postgres|memory]
+const USAGE = `Usage: deno task demo [--store=postgres|memory] [--stay]
 
   --store=postgres  the gateways share their circuits (default)
-  --store=memory    every gateway keeps its own circuits, for comparison: the demo then fails`;
+  --store=memory    every gateway keeps its own circuits, for comparison: the demo then fails
+  --stay            instead, three gateways stay under light traffic, and the dashboard shows them`;
 
 const INTERRUPTED = 130;
 const CIRCUIT = "orders";
@@ -37,8 +42,11 @@ interface Parts extends Omit<BrokenNetworkStage, "database"> {
   database: DemoDatabase | undefined;
 }
 
-/** Starts everything, plays both acts, and ends everything again, whatever happens. */
-async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Promise<void> {
+/** Starts everything, plays both acts or stays, and ends everything again, whatever happens. */
+async function run(
+  timeline: Timeline,
+  { shared, stays, signal }: { shared: boolean; stays: boolean; signal: AbortSignal },
+): Promise<void> {
   await using cleanup = new AsyncDisposableStack();
 
   timeline.heading("Three gateways, one upstream");
@@ -56,6 +64,7 @@ async function run(timeline: Timeline, shared: boolean, signal: AbortSignal): Pr
   signal.throwIfAborted();
 
   const parts = { timeline, upstream, stomaPath: bundle.gatewayPath, signal };
+  if (stays && database !== undefined) return await stay({ ...parts, database });
   await playOutage({ ...parts, database });
   if (database === undefined) {
     timeline.heading("One bad gateway of five");
@@ -104,7 +113,8 @@ function conclude(timeline: Timeline, shared: boolean): number {
 }
 
 async function main(args: string[]): Promise<number> {
-  const unknown = args.find((arg) => !["--store=postgres", "--store=memory"].includes(arg));
+  const known = ["--store=postgres", "--store=memory", "--stay"];
+  const unknown = args.find((arg) => !known.includes(arg));
   if (unknown !== undefined) {
     console.error(
       `Cannot run the demo: there is no such argument, received ${unknown}\n\n${USAGE}`,
@@ -112,6 +122,11 @@ async function main(args: string[]): Promise<number> {
     return 2;
   }
   const shared = !args.includes("--store=memory");
+  const stays = args.includes("--stay");
+  if (stays && !shared) {
+    console.error(`Cannot run the demo: --stay needs the shared database\n\n${USAGE}`);
+    return 2;
+  }
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {
@@ -122,13 +137,14 @@ async function main(args: string[]): Promise<number> {
   }
   const timeline = new Timeline();
   try {
-    await run(timeline, shared, interrupted.signal);
+    await run(timeline, { shared, stays, signal: interrupted.signal });
   } catch (error) {
     if (interrupted.signal.aborted) return INTERRUPTED;
     console.error(`\nNOT shown: ${error instanceof Error ? error.message : error}`);
     return 1;
   }
-  return interrupted.signal.aborted ? INTERRUPTED : conclude(timeline, shared);
+  if (interrupted.signal.aborted) return INTERRUPTED;
+  return stays ? 0 : conclude(timeline, shared);
 }
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

@@ -15,8 +15,8 @@ const FLOORS: readonly (readonly string[])[] = [
   ["rules"],
   // Neighbours that do not know each other.
   ["postgres", "outage", "cache", "quorum", "feed", "admission", "metrics"],
-  // A breaker knows no store but by what it needs of one.
-  ["stores", "breaker"],
+  // A breaker and a dashboard know no store but by what they need of one.
+  ["stores", "breaker", "dashboard"],
   // Frameworks, each behind an entry point of its own.
   ["web"],
   ["mod.ts", "cli"],
@@ -38,9 +38,13 @@ const MAY_NOT_IMPORT: Record<string, readonly string[]> = {
   ],
   web: [
     ...["stores", "time", "options", "adapters", "ports", "rules", "edge", "metrics"],
-    ...["postgres", "outage", "cache", "quorum", "feed", "admission"],
+    ...["postgres", "outage", "cache", "quorum", "feed", "admission", "dashboard"],
   ],
-  "mod.ts": ["adapters", "time", "ports", "metrics", "web"],
+  dashboard: [
+    ...["adapters", "ports", "rules", "postgres", "outage", "cache", "quorum", "feed", "admission"],
+    ...["edge", "metrics", "time", "stores", "breaker"],
+  ],
+  "mod.ts": ["adapters", "time", "ports", "metrics", "dashboard", "web"],
 };
 
 /** Imports between neighbours that are allowed all the same. */
@@ -101,7 +105,8 @@ function floorOf(path: string): string {
   if (path === "mod.ts") return path;
   if (path === "src/ports.ts") return "ports";
   if (STORES.includes(path)) return "stores";
-  const folder = /^src\/([a-z]+)\/(statements\/|migration\/|commands\/|doctor\/)?[^/]+$/.exec(path)
+  const folder = /^src\/([a-z]+)\/(statements\/|migration\/|browser\/|commands\/|doctor\/)?[^/]+$/
+    .exec(path)
     ?.[1];
   if (folder !== undefined) return FLOORS.some((floor) => floor.includes(folder)) ? folder : "";
   return /^src\/[^/]+$/.test(path) ? "ground" : "";

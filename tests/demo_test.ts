@@ -107,3 +107,38 @@ Deno.test("demo leaves no gateway running when killed, and the next demo cleans 
   assertEquals(await interrupt(demo([], env), "SIGTERM"), 130);
   assertEquals(await schemasOf(database.url), []);
 });
+
+Deno.test("demo --stay serves the dashboard, and keys break and heal the upstream", async () => {
+  await using database = await createDatabase();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--allow-all",
+      fileURLToPath(new URL("../scripts/demo.ts", import.meta.url)),
+      "--stay",
+    ],
+    env: { DATABASE_URL: database.url },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const errors = new Response(child.stderr).text();
+  const keyboard = child.stdin.getWriter();
+  const press = (key: string) => keyboard.write(new TextEncoder().encode(key));
+  let base = "";
+  let shown: unknown;
+  for await (const line of lines(child.stdout)) {
+    if (/^.*keys +b breaks/.test(line)) await press("b");
+    base ||= /(http:\/\/127\.0\.0\.1:\d+\/)$/.exec(line.includes("dashboard") ? line : "")?.[1] ??
+      "";
+    if (/gateway-\d +moves the circuit from closed to open/.test(line)) {
+      shown = (await (await fetch(`${base}api/circuits`)).json()).counts.open;
+      await press("h");
+    }
+    if (/upstream +works from now on/.test(line)) await press("q");
+  }
+  const { code } = await child.status;
+  await keyboard.close().catch(() => {}); // it has ended already
+  assertEquals([code, shown], [0, 1], await errors);
+  assertEquals(await schemasOf(database.url), []);
+});

@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { failureOf } from "./conformance/session.ts";
 import { ADAPTERS, ARGUMENTS, CLIENTS, METHODS, serverMessages } from "./messages/listed.ts";
 import { BREAKER } from "./messages/breaker.ts";
+import { DASHBOARD } from "./messages/dashboard_messages.ts";
 import { EDGE } from "./messages/edge_messages.ts";
 import { METRICS } from "./messages/metrics.ts";
 import { PROBING_OPTIONS } from "./messages/probing_options.ts";
@@ -26,6 +27,7 @@ const NOT_LISTED: readonly string[] = [
   "instead",
   "src/postgres/codec.ts: Cannot use the database: the server takes no writes (a standby, or a " +
   "failover in progress)",
+  "src/dashboard/viewer.ts: Cannot send events: the browser reads too slowly",
   "src/adapters/subscription.ts: Cannot listen: the connection ended",
   "src/adapters/deno_postgres_pools.ts: Cannot query Deno Postgres: the client has ended",
   "src/adapters/postgres_js_listener.ts: Cannot connect: nobody listens",
@@ -51,7 +53,8 @@ Deno.test("every public error message reads as it is listed, and every one is li
   await using database = await createDatabase();
   await using driver = await openPostgresJs(database.url, { max: 1 });
   const listed = [
-    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, METHODS, BREAKER, ADAPTERS, CLIENTS, METRICS, WEB],
+    ...[ARGUMENTS, PROBING_OPTIONS, EDGE, DASHBOARD, METHODS, BREAKER, ADAPTERS, CLIENTS],
+    ...[METRICS, WEB],
     serverMessages(driver.client),
   ].flat();
   const shown: string[] = [];

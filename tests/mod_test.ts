@@ -49,6 +49,7 @@ Deno.test("every entry point of deno.json exports what it is for, and no more", 
   assertEquals(names, {
     "./bun-sql": ["fromBunSql"],
     "./cli": ["main", "runCli"],
+    "./dashboard": ["dashboard"],
     "./deno-postgres": ["fromDenoPostgres"],
     "./express": ["circuitBreaker", "circuitErrorHandler"],
     "./hono": ["circuitBreaker", "circuitErrorResponse", "guard"],

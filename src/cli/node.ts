@@ -4,6 +4,8 @@
  */
 
 // @ts-ignore: where the npm package is built, Node's types are not there.
+import { createServer as createNodeServer } from "node:http";
+// @ts-ignore: likewise.
 import { createRequire as createNodeRequire } from "node:module";
 // @ts-ignore: likewise.
 import { hostname as nodeHostname, userInfo as nodeUserInfo } from "node:os";
@@ -89,4 +91,37 @@ function userName(): string {
     // A container can run as a number that has no name.
     return nodeProcess.env.USER ?? "unknown";
   }
+}
+
+/** A request to a server. */
+export interface NodeRequest extends AsyncIterable<Uint8Array> {
+  readonly method?: string | undefined;
+  readonly url?: string | undefined;
+  /** Names and values one after the other. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** The answer to it. */
+export interface NodeResponse {
+  writeHead(status: number, headers: Record<string, string>): unknown;
+  write(bytes: Uint8Array): boolean;
+  end(): unknown;
+  destroy(): unknown;
+  once(event: "close" | "drain", listener: () => void): unknown;
+}
+
+/** A server of HTTP. */
+export interface NodeServer {
+  listen(port: number, hostname: string): unknown;
+  close(): unknown;
+  closeAllConnections(): unknown;
+  once(event: "listening" | "error" | "close", listener: (error: unknown) => void): unknown;
+  address(): { readonly port: number };
+}
+
+/** Makes a server that listens nowhere yet. */
+export function createServer(
+  listener: (request: NodeRequest, response: NodeResponse) => void,
+): NodeServer {
+  return createNodeServer(listener) as unknown as NodeServer;
 }

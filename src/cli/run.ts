@@ -14,6 +14,7 @@ import {
 } from "./arguments.ts";
 import type { Command, Context, Given } from "./command.ts";
 import { CLOSE, OPEN, RELEASE, RESET } from "./commands/acts.ts";
+import { DASHBOARD } from "./commands/dashboard.ts";
 import { DOCTOR } from "./commands/doctor.ts";
 import { HISTORY } from "./commands/history.ts";
 import { LIST } from "./commands/list.ts";
@@ -47,6 +48,7 @@ export const COMMANDS: readonly Command[] = [
   RELEASE,
   RESET,
   INSTANCES,
+  DASHBOARD,
   DOCTOR,
   MIGRATE,
   PRUNE,

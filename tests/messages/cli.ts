@@ -53,6 +53,10 @@ export const CLI: readonly ListedLine[] = [
     "Cannot migrate: --grant-to cannot be given with --down",
   ],
   [
+    ["dashboard", "--port", "http"],
+    "Cannot serve dashboard: --port must be a whole number from 0 to 65535, received a string of 4 characters",
+  ],
+  [
     ["show", "k…"],
     "Cannot find circuit: several circuits fit the shortened key, write the whole key: list --json has it",
   ],
