@@ -5,7 +5,7 @@ import { CircuitCache } from "./cache/circuit_cache.ts";
 import { isRequestBound } from "./edge/request_bound.ts";
 import { History } from "./feed/history.ts";
 import { Watches } from "./feed/watch.ts";
-import { Observation } from "./metrics/observation.ts";
+import { NOTHING_WAITS, Observation, type StoreGauges } from "./metrics/observation.ts";
 import { KnownVersions } from "./known_versions.ts";
 import type { ResolvedOptions } from "./options/resolve.ts";
 import { BackgroundPruner } from "./outage/background_pruner.ts";
@@ -26,8 +26,8 @@ import { checkReadiness } from "./postgres/readiness.ts";
 import { runSingle } from "./postgres/single.ts";
 import { TableTrimmer } from "./postgres/table_trimmer.ts";
 import { TailDispatcher } from "./postgres/tail_dispatcher.ts";
-import { QuorumCircuits } from "./quorum/quorum_circuits.ts";
 import type { QuickCalls } from "./quick_calls.ts";
+import { QuorumCircuits } from "./quorum/quorum_circuits.ts";
 import { fleetRulesOf } from "./rules/voting.ts";
 import { storeRuntime } from "./store_runtime.ts";
 import { ClockOffset } from "./time/clock_offset.ts";
@@ -49,8 +49,10 @@ export interface StoreParts {
   readonly watches: Watches;
   readonly history: History;
   readonly observation: Observation;
-  /** The calls that take no waiting, where there are any. */
+  /** What memory answers without waiting, where it answers anything. */
   readonly quickCalls: QuickCalls | undefined;
+  /** Whether circuits open at all. */
+  readonly hasTrip: boolean;
   /** The instances that were seen lately, in the caller's clock. */
   instances(): Promise<CircuitInstance[]>;
   /** Fails unless the store can be used. */
@@ -68,15 +70,26 @@ export function assembleStore(
   name: TableName,
   options: ResolvedOptions,
 ): StoreParts {
-  if (!isRequestBound()) return buildStore(client, name, options);
-  let parts: StoreParts | undefined;
-  return new Proxy({} as StoreParts, {
-    get(_, part) {
-      // Asked for while a module is loaded. Here there are none: each call begins what is due.
-      if (part === "quickCalls") return undefined;
-      return Reflect.get(parts ??= buildStore(client, name, options), part);
-    },
+  let parts: BuiltStore | undefined;
+  // What a module asks of a store before a request: it measures it, and makes a breaker over it.
+  const gauges = () => parts?.gauges ?? NOTHING_WAITS;
+  const observation = new Observation({
+    isOut: () => gauges().isOut(),
+    cacheAgeMs: () => gauges().cacheAgeMs(),
+    pendingSuccesses: () => gauges().pendingSuccesses(),
+    pendingRefusals: () => gauges().pendingRefusals(),
   });
+  const build = () => parts ??= buildStore(client, name, options, observation);
+  if (!isRequestBound()) return build();
+  const early = { observation, quickCalls: undefined, hasTrip: options.hasTrip };
+  return new Proxy({} as StoreParts, {
+    get: (_, part) => Reflect.get(Object.hasOwn(early, part) ? early : build(), part),
+  });
+}
+
+/** A store with what it knows at a moment. */
+interface BuiltStore extends StoreParts {
+  readonly gauges: StoreGauges;
 }
 
 /**
@@ -87,7 +100,8 @@ function buildStore(
   client: PostgresClient,
   name: TableName,
   options: ResolvedOptions,
-): StoreParts {
+  observation: Observation,
+): BuiltStore {
   const { now, rules, maxCircuits, maxStalenessMs, pruneIdleMs } = options;
   const reports = new ErrorReports(options.onError);
   const runtime = storeRuntime({ ...options, reports });
@@ -244,12 +258,12 @@ function buildStore(
     known: () => known.copy(),
   });
   const judged = quorum ?? circuits;
-  const observation = new Observation({
+  const gauges: StoreGauges = {
     isOut: () => guard.isOut,
     cacheAgeMs: () => cache?.ageMs,
     pendingSuccesses: () => cache?.pending ?? 0,
     pendingRefusals: () => refusals.pending,
-  });
+  };
   // Where work is bound to requests, each call begins what is due: none may pass it by.
   const quickCache = runtime.isPerCall ? undefined : cache;
   const quick = quorum === undefined ? quickCache : quorum.quick;
@@ -262,12 +276,15 @@ function buildStore(
     onError: reports.report,
     onRefused: (circuit) => refusals.note(circuit),
     observed: observation,
+    hasTrip: options.hasTrip,
   });
   return {
     admission,
     watches,
     observation,
+    gauges,
     quickCalls: admission.quickCalls,
+    hasTrip: admission.hasTrip,
     instances: async () =>
       (await guard.instances(begin())).map(({ id, label, library, boundMs, seenAt }) => ({
         id,

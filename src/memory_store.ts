@@ -75,7 +75,7 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     // One instance reaches no quorum. It judges alone, as each instance of a fleet does for itself.
     const judged = rules.quorum === undefined ? rules : ownRulesOf(rules);
     const observation = new Observation(NOTHING_WAITS);
-    makeObservable(this, () => observation);
+    makeObservable(this, observation);
     const onLogged = (change: OwnChange) => observation.observer?.onChange?.(change);
     const circuits = new MemoryCircuits(judged, now, "local", undefined, {
       log,
@@ -96,8 +96,9 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
       begin,
       onRefused: ({ key }) => circuits.countRefused(key),
       observed: observation,
+      hasTrip: resolved.hasTrip,
     });
-    provideQuickCalls(this, this.#admission, resolved, InMemoryCircuitBreakerStore.prototype);
+    provideQuickCalls(this, this.#admission, InMemoryCircuitBreakerStore.prototype);
     this.#history = new History({ log: circuits, begin, clock });
     this.#watches = new Watches({
       log: circuits,

@@ -64,7 +64,14 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-store",
 };
 
-/** Whole seconds, rounded up, and at least one: a client that asks too early is refused again. */
+/** The longest time that every client can read: 68 years. */
+const MAX_SECONDS = 2 ** 31 - 1;
+
+/**
+ * Whole seconds, rounded up, and at least one: a client that asks too early is refused again. A program can
+ * make the error itself, with any number.
+ */
 function retryAfterSeconds(retryAfterMs: number): number {
-  return Math.max(1, Math.ceil(retryAfterMs / 1000));
+  const seconds = Math.ceil(retryAfterMs / 1000);
+  return seconds >= 1 ? Math.min(seconds, MAX_SECONDS) : 1;
 }

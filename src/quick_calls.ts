@@ -23,26 +23,19 @@ interface Replaceable {
   acquire: unknown;
 }
 
-/** What has the quick calls of a store, if there are any. */
-interface Quick {
+/** What a store says of itself. */
+interface Provided {
   readonly quickCalls: QuickCalls | undefined;
-}
-
-/** What says whether the circuits of a store open at all. */
-interface Tripping {
+  /** Whether its circuits open at all. */
   readonly hasTrip: boolean;
 }
 
-const STORES = new WeakMap<object, Quick & Tripping & Replaceable>();
+const STORES = new WeakMap<object, Provided & { acquire: unknown }>();
 
-/**
- * Notes what a store says of itself: its quick calls, its options, and the prototype that has the method for
- * which its quick calls stand in.
- */
+/** Notes what a store says of itself. `original` has the method for which its quick calls stand in. */
 export function provideQuickCalls(
   store: Replaceable,
-  { quickCalls }: Quick,
-  { hasTrip }: Tripping,
+  { quickCalls, hasTrip }: Provided,
   { acquire }: Replaceable,
 ): void {
   STORES.set(store, { quickCalls, hasTrip, acquire });

@@ -88,8 +88,8 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const resolved = resolveOptions(options);
     const name = oneTableName("create store", table, resolved.table);
     this.#parts = assembleStore(client, name, resolved);
-    makeObservable(this, () => this.#parts.observation);
-    provideQuickCalls(this, this.#parts, resolved, PostgresCircuitBreakerStore.prototype);
+    makeObservable(this, this.#parts.observation);
+    provideQuickCalls(this, this.#parts, PostgresCircuitBreakerStore.prototype);
   }
 
   /**

@@ -1,6 +1,7 @@
 import { isCircuitBreakerStoreError } from "../errors.ts";
 import type { PermitOutcome } from "../permit.ts";
 import { isCircuitOpenError } from "./errors.ts";
+import { isRefusal } from "./refusal_responses.ts";
 
 /**
  * How a call ended: with a result, or with what it threw. `threw` says which, also where the thrown
@@ -62,7 +63,8 @@ const FAILED_STATUSES: readonly number[] = [408, 429];
  * - A `Response` fails with a status of 5xx, 408 or 429. Any other 4xx says that the request was at
  *   fault: it is a `success`, and `ignored` for a probe, because a gateway in front of a broken upstream
  *   can answer so. What counts as a `Response` is what calls itself one and has a numeric `status`: that
- *   of every runtime, realm and library, and no plain object with a `status`.
+ *   of every runtime, realm and library, and no plain object with a `status`. One that `circuitErrorResponse`
+ *   or `wrapFetch` made of a refusal is `ignored`, as the refusal itself.
  * - Any other result is a `success`.
  *
  * A call that its caller gives up by the signal is never classified: it is `ignored`.
@@ -95,6 +97,7 @@ export function outcomeOfResult(result: unknown, isProbe: boolean): PermitOutcom
   if (tag !== "Response") return "success";
   const { status } = result as { status?: unknown };
   if (typeof status !== "number" || status < 400) return "success";
+  if (status === 503 && isRefusal(result)) return "ignored";
   if (status >= 500 || FAILED_STATUSES.includes(status)) return "failure";
   return isProbe ? "ignored" : "success";
 }

@@ -71,7 +71,8 @@ export class Emitter {
   /** Adds a listener, as `EventTarget` does. */
   add(type: string, listener: Listener | null, options: ListenerOptions | boolean): void {
     if (listener === null || listener === undefined) return;
-    const { once = false, signal } = typeof options === "boolean" ? {} : options;
+    // As for every `EventTarget`, null stands for no options.
+    const { once = false, signal } = typeof options === "boolean" ? {} : options ?? {};
     if (signal?.aborted) return;
     const registered = this.#registered.get(type) ?? new Map<unknown, Registered>();
     this.#registered.set(type, registered);

@@ -3,6 +3,7 @@ import { describe } from "../describe.ts";
 import type { WebResponse } from "../platform.ts";
 import { type ProblemAnswer, refusalAnswer, timeoutAnswer } from "../problem_details.ts";
 import { isCallTimeoutError, isCircuitOpenError } from "./errors.ts";
+import { noteRefusal } from "./refusal_responses.ts";
 
 /** Options of {@linkcode circuitErrorResponse}. */
 export interface CircuitErrorResponseOptions {
@@ -53,7 +54,9 @@ export function circuitErrorResponse(
 
 /** Makes a `Response` of the runtime. */
 export function toResponse({ status, headers, body }: ProblemAnswer): WebResponse {
-  return new Response(body, { status, headers });
+  const response = new Response(body, { status, headers });
+  if (status === 503) noteRefusal(response);
+  return response;
 }
 
 /** Checks the options of an answer. */

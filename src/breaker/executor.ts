@@ -2,11 +2,12 @@ import type { CircuitKey } from "../key.ts";
 import { assertKey } from "../options/check.ts";
 import type { PermitOutcome } from "../permit.ts";
 import { type QuickCalls, quickCallsOf } from "../quick_calls.ts";
+import type { TimeLimit } from "./call_timers.ts";
 import { type CallEnd, defaultClassify, outcomeOfResult } from "./classify.ts";
 import { classified, type Classify, permitOf, waitOf } from "./checked_answers.ts";
 import type { Emitter } from "./emitter.ts";
 import { type CallTimeoutError, CircuitOpenError } from "./errors.ts";
-import { GuardedCall, PlainContext, untilAborted } from "./guarded_call.ts";
+import { GuardedCall, PlainContext, timeLimitOf, untilAborted } from "./guarded_call.ts";
 import type {
   BreakerPermit,
   BreakerStore,
@@ -16,7 +17,6 @@ import type {
 } from "./options.ts";
 import { Records } from "./records.ts";
 import { resolveCall } from "./resolve_options.ts";
-import { type TimeLimit, timeLimitOf } from "./time_limit.ts";
 import { Sightings } from "./sightings.ts";
 
 /** A function that a breaker guards. */

@@ -1,8 +1,9 @@
-import type { TimedCall } from "./call_timers.ts";
+import { isRequestBound } from "../edge/request_bound.ts";
+import { CallTimers, type TimedCall, type TimeLimit } from "./call_timers.ts";
 import { CallTimeoutError } from "./errors.ts";
 import type { CallContext } from "./options.ts";
+import { RequestCallTimers } from "./request_call_timers.ts";
 import type { CallSignal } from "./signal.ts";
-import type { TimeLimit } from "./time_limit.ts";
 
 /**
  * Says what the caller gets of a call that has ended: with what it threw or was ended with, or with what
@@ -35,9 +36,9 @@ export class GuardedCall<Result> implements TimedCall {
   #conclude!: Conclude;
   #onAbort: (() => void) | undefined;
   // Of TimedCall.
-  dueAt = 0;
-  previous: TimedCall | undefined = undefined;
-  next: TimedCall | undefined = undefined;
+  dueAt: number = Infinity;
+  previous: TimedCall = this;
+  next: TimedCall = this;
 
   constructor(caller: CallSignal | undefined, timers: TimeLimit | undefined) {
     this.#caller = caller;
@@ -133,6 +134,13 @@ export class GuardedCall<Result> implements TimedCall {
     // Listeners of the function run at once.
     this.#controller?.abort(reason);
   }
+}
+
+/** The time limit of all calls of a breaker, as its runtime can keep it. */
+export function timeLimitOf(timeoutMs: number): TimeLimit {
+  return isRequestBound()
+    ? new RequestCallTimers(timeoutMs)
+    : new CallTimers(timeoutMs, new GuardedCall(undefined, undefined));
 }
 
 /** The context of a call that something else can end. */

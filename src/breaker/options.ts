@@ -30,7 +30,10 @@ import type { CallSignal } from "./signal.ts";
  * ```
  */
 export interface BreakerStore {
-  /** Asks for a permit for one call. A rejection means that the store is broken, not the upstream. */
+  /**
+   * Asks for a permit for one call. A rejection means that the store is broken, not the upstream. A breaker
+   * has no time limit for it: the stores of this package answer or reject within their `timeoutMs`.
+   */
   acquire(key: CircuitKey): Promise<BreakerPermit>;
   /** Reads a circuit without any side effect. */
   peek(key: CircuitKey): Promise<CircuitBreakerSnapshot>;
@@ -48,7 +51,7 @@ export interface BreakerPermit {
   readonly retryAfterMs: number;
   /** What an operator forced on the circuit; absent where none did. */
   readonly forced?: CircuitForce | undefined;
-  /** Takes the result of the call. May return the state of the circuit after it. */
+  /** Takes the result of the call, within a time of its own. May return the state of the circuit after it. */
   report(outcome: PermitOutcome, options?: ResultOptions): Promise<unknown>;
 }
 

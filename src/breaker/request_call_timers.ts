@@ -1,10 +1,10 @@
-import type { CallTimers, TimedCall } from "./call_timers.ts";
+import type { TimedCall, TimeLimit } from "./call_timers.ts";
 
 /**
  * Ends calls that take longer than a time, in a runtime in which no timer outlives its request: each call
  * has a timer of its own, which belongs to the request of the call.
  */
-export class RequestCallTimers implements Pick<CallTimers, "timeoutMs" | "add" | "remove"> {
+export class RequestCallTimers implements TimeLimit {
   readonly timeoutMs: number;
   /** A call whose request was cancelled never ends. Nothing is kept of it. */
   readonly #timers = new WeakMap<TimedCall, ReturnType<typeof setTimeout>>();

@@ -56,8 +56,13 @@ interface FetchGuard {
 }
 
 type Input = string | { readonly href: string } | RequestLike;
-type RequestLike = { readonly url: string; readonly method: string; readonly signal: AbortSignal };
-type Init = { method?: string; signal?: AbortSignal | null };
+type RequestLike = {
+  readonly url: string;
+  readonly method: string;
+  readonly signal: AbortSignal;
+  readonly bodyUsed: boolean;
+};
+type Init = { method?: string; signal?: AbortSignal | null; body?: unknown };
 type Send = (input: Input, init?: Init) => Promise<unknown>;
 
 /**
@@ -83,7 +88,7 @@ export function wrapFetch<F extends FetchFunction>(
 
   const guarded = async (input: Input, init?: Init): Promise<unknown> => {
     const key = keyOf(input, init);
-    if (key === undefined) return await send(input, init);
+    if (key === undefined || isUsed(input, init)) return await send(input, init);
     const signal = signalOf(input, init);
     const call = isTimed
       ? (context: CallContext) => sendTimed(send, input, init, context.signal, signal)
@@ -133,6 +138,11 @@ function signalOf(input: Input, init: Init | undefined): AbortSignal | undefined
 
 function bodyOf(response: unknown): ReadableStream | undefined {
   return (response as Partial<Response> | undefined)?.body ?? undefined;
+}
+
+/** Whether a fetch sends nothing, because the body of its `Request` was sent before: no upstream is at fault. */
+function isUsed(input: Input, init: Init | undefined): boolean {
+  return isRequest(input) && input.bodyUsed && (init?.body ?? undefined) === undefined;
 }
 
 function isRequest(input: Input): input is RequestLike {

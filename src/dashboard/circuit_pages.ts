@@ -13,7 +13,7 @@ const ORDER: readonly CircuitState[] = ["open", "half-open", "closed"];
 const MAX_COUNTED = 1000;
 
 /**
- * How many circuits are read at a time while none of the first ones fits: requests choose the keys, so many
+ * How many circuits are read at a time while none of the first ones fits. Requests choose the keys: many
  * can stand between a prefix and the text before it.
  */
 const SKIPPED = 1000;

@@ -52,8 +52,8 @@ export class Observation implements Observed {
 }
 
 /** Makes a store observable. */
-export function makeObservable(store: object, observation: () => Observation): void {
-  Object.defineProperty(store, OBSERVATION, { get: observation });
+export function makeObservable(store: object, observation: Observation): void {
+  Object.defineProperty(store, OBSERVATION, { value: observation });
 }
 
 /** The observation of a store; `undefined` for anything else. */

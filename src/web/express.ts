@@ -83,6 +83,8 @@ export interface CircuitErrorHandlerOptions {
  * `status`, as of a `Response`: by default a status of 500 or more is a failure. So what `next(error)`
  * leads to counts by the status that the error handler sends.
  *
+ * A request that another circuit refuses further inside counts for nothing in this one.
+ *
  * A client that is gone before the response ends counts for nothing. A response that an error destroys,
  * as `pipeline` does, fails. With `callTimeoutMs` a request that takes longer gets status 504, unless its
  * headers were sent. Its handler goes on; what it does with the response then has no effect.
@@ -127,6 +129,8 @@ export function circuitBreaker<
         if (!isCircuitOpenError(error)) return next(error);
         // Another middleware has answered while the store was asked.
         if (res.headersSent) return;
+        // It says nothing about the circuits of middleware in front of this one.
+        Serving.fail(res, error);
         if (respond !== undefined) return respond(error, req, res, next);
         answer(res, refusalAnswer(error, { exposeKey }));
       } else if (isCallTimeoutError(error) && !res.headersSent) {
@@ -150,7 +154,8 @@ export function circuitBreaker<
 /**
  * An error handler that answers errors of breakers: status 503 with `Retry-After` for a call that an open
  * circuit refused, and 504 for one that took longer than `callTimeoutMs`, both with problem details as
- * in RFC 9457. Other errors go on to the next error handler. Use it behind all routes.
+ * in RFC 9457. Other errors go on to the next error handler. Use it behind all routes. With this handler a
+ * refused call counts for nothing in {@linkcode circuitBreaker}, and without it by the status that is sent.
  *
  * Where the headers were sent, the error goes on too. With this handler {@linkcode circuitBreaker} counts
  * such a response as a failure, and without it as a client that is gone.
@@ -177,8 +182,10 @@ export function circuitErrorHandler(
     if (res.headersSent) {
       Serving.fail(res, error);
       next(error);
-    } else if (isCircuitOpenError(error)) answer(res, refusalAnswer(error, { exposeKey }));
-    else if (isCallTimeoutError(error)) answer(res, timeoutAnswer());
+    } else if (isCircuitOpenError(error)) {
+      Serving.fail(res, error);
+      answer(res, refusalAnswer(error, { exposeKey }));
+    } else if (isCallTimeoutError(error)) answer(res, timeoutAnswer());
     else next(error);
   };
 }

@@ -106,7 +106,8 @@ export type HandlerCall = Pick<CallContext, "signal" | "isProbe">;
  * longer gets status 504; its handler goes on, and what it returns is dropped. The time ends with the
  * headers: the body of a stream may take longer, and how it ends does not count.
  *
- * An error of an inner breaker that refuses a call of the handler reaches `classify` as that error.
+ * Where an inner circuit refuses the request, or a call of its handler, `classify` gets that error: by default
+ * it counts for nothing in this circuit.
  *
  * @param breaker The breaker. Its own `fallback` has no effect here.
  * @param options The key, and the answer.
@@ -136,8 +137,9 @@ export function circuitBreaker<C extends HonoContextLike = HonoContextLike>(
     try {
       await breaker.execute(key, async () => {
         await (served = next());
-        // Hono has made a response of the error, which stays. The breaker sees the refusal itself.
+        // The response stays, which was made of an inner refusal. The breaker sees the refusal itself.
         if (isCircuitOpenError(c.error)) throw c.error;
+        if (refusals.has(c)) throw refusals.get(c);
         return c.res;
       }, { signal: c.req.raw.signal, fallback: null });
     } catch (error) {
@@ -210,12 +212,16 @@ export function guard<C extends HonoContextLike, R extends WebResponse>(
   };
 }
 
+/** Refusals that middleware has answered, for the circuits of middleware in front of it. */
+const refusals = new WeakMap<HonoContextLike, CircuitOpenError>();
+
 function resolve<C extends HonoContextLike>(breaker: BreakerLike, options: HonoBreakerOptions<C>) {
   assertBreaker(breaker);
   const { keyOf, exposeKey, respond } = resolveWebOptions(options, (c: C) => routeKey(c.req));
   /** Answers where the breaker has not let the request through. */
   const refuse = (error: unknown, c: C): WebResponse | Promise<WebResponse> => {
     if (isCircuitOpenError(error)) {
+      refusals.set(c, error);
       return respond?.(error, c) ?? toResponse(refusalAnswer(error, { exposeKey }));
     }
     if (c.req.raw.signal.aborted) return clientGone();

@@ -16,7 +16,7 @@ export class ServedResponse {
   }
 }
 
-/** Responses that are under way, for errors that come after their headers. */
+/** Responses that are under way, for errors that their status does not show. */
 const underWay = new WeakMap<object, Serving>();
 
 /**
@@ -58,7 +58,7 @@ export class Serving {
     underWay.set(res, this);
   }
 
-  /** Ends it with an error, for a response that Express can only cut off. */
+  /** Ends it with an error: where Express can only cut the response off, or a circuit has refused the request. */
   static fail(res: object, error: unknown): void {
     for (let each = underWay.get(res); each !== undefined; each = each.#outer) each.#fail(error);
   }

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import {
   CallTimeoutError,
   CircuitBreakerStoreError,
+  circuitErrorResponse,
   CircuitOpenError,
   defaultClassify,
 } from "../../mod.ts";
@@ -135,4 +136,19 @@ Deno.test("classify of a call goes before that of the breaker, and knows key, pr
   assertEquals(answer, "answer");
   assertEquals(ends, [{ threw: false, result: "answer", isProbe: true, key: "api" }]);
   assertEquals((await store.peek("api")).state, "closed");
+});
+
+Deno.test("a Response that stands for an inner refusal is ignored, as the refusal itself", async () => {
+  const { breaker, store } = memoryBreaker();
+  await store.forceOpen("inner");
+  const inner = breaker.wrapFetch(fetch, { key: "inner", onRefused: "respond" });
+  for (let call = 0; call < 5; call++) {
+    const response = await breaker.execute("outer", () => inner("http://127.0.0.1:1/"));
+    assertEquals((response as Response).status, 503);
+    await breaker.execute(
+      "outer",
+      () => circuitErrorResponse(new CircuitOpenError({ key: "inner", retryAfterMs: 1 })),
+    );
+  }
+  assertEquals((await store.peek("outer")).failureCount, 0);
 });

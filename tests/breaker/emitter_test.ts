@@ -56,6 +56,14 @@ Deno.test("listeners get events of the runtime, with details", async () => {
   ]);
 });
 
+Deno.test("null stands for no options of a listener, as for every EventTarget", async () => {
+  const { breaker } = memoryBreaker();
+  let heard = 0;
+  breaker.addEventListener("success", () => heard++, null as unknown as undefined);
+  await breaker.execute("api", () => 1);
+  assertEquals(heard, 1);
+});
+
 Deno.test("listeners are added and removed as with every EventTarget", async () => {
   const { breaker } = memoryBreaker();
   const calls: string[] = [];

@@ -30,6 +30,34 @@ Deno.test("a breaker with calls under way, late ones too, keeps no process alive
   assertEquals([code, new TextDecoder().decode(stdout)], [0, "CallTimeoutError\n"]);
 });
 
+Deno.test("V8 keeps what it compiled for calls with a time limit when it collects garbage between them", async () => {
+  const program = `
+    import { CircuitBreaker, InMemoryCircuitBreakerStore } from ${MODULE};
+    const store = new InMemoryCircuitBreakerStore({ trip: "store", failureThreshold: 1 });
+    const breaker = new CircuitBreaker(store, { callTimeoutMs: 600_000 });
+    class Unkept { first = undefined; second = undefined; }
+    const makeUnkept = () => globalThis.made = new Unkept();
+    for (let round = 0; round < 5; round++) {
+      for (let call = 0; call < 20_000; call++) {
+        await breaker.execute("api", () => call);
+        makeUnkept();
+      }
+      globalThis.made = undefined;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      gc();
+    }`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--v8-flags=--expose-gc,--trace-deopt", program],
+    stderr: "inherit",
+  }).output();
+  const forgotten = [
+    ...new TextDecoder().decode(stdout).matchAll(/SharedFunctionInfo (.+?)>\).* weak objects/g),
+  ].map(([, name]) => name!);
+  assert(forgotten.includes("makeUnkept"), "V8 does not report what it forgets");
+  const ours = ["#callInTime", "GuardedCall", "run", "add", "remove", "#end"];
+  assertEquals(forgotten.filter((name) => ours.includes(name)), []);
+});
+
 /** A store that answers each call alike, and remembers nothing. */
 function permissive(allowed: boolean) {
   const permit = {

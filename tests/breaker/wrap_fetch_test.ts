@@ -231,6 +231,15 @@ Deno.test("wrapFetch() lets init's null take a Request's signal away, as fetch d
   assertEquals(await text(guarded(request, { signal: null })), "fine");
 });
 
+Deno.test("wrapFetch() counts no Request whose body was sent before: nothing is sent", async () => {
+  await using scene = new Scene(async (request) => new Response(await request.text()));
+  const guarded = scene.breaker.wrapFetch();
+  const request = new Request(scene.origin, { method: "POST", body: "once" });
+  assertEquals(await text(guarded(request)), "once");
+  for (let time = 0; time < 3; time++) await assertRejects(() => guarded(request), TypeError);
+  assertEquals([await scene.counts(), scene.paths.length], [[0, 1], 1]);
+});
+
 Deno.test("wrapFetch() aborts a fetch whose time is over, which is a failure", async () => {
   const { handler, seen } = silent();
   await using scene = new Scene(handler, { callTimeoutMs: 50 });

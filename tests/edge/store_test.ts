@@ -1,7 +1,8 @@
 /** A store at module scope, in a runtime that binds promises, sockets and timers to their request. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { PostgresCircuitBreakerStore } from "../../mod.ts";
+import { CircuitBreaker, type PostgresCircuitBreakerStore } from "../../mod.ts";
+import { observationOf } from "../../src/metrics/observation.ts";
 import { inBoundRuntime } from "./bound_runtime.ts";
 import { EdgeScene, pass, TIMEOUT_MS } from "./scene.ts";
 
@@ -163,11 +164,18 @@ Deno.test("a store at module scope draws no random number before its first call"
       throw new Error("Disallowed operation called within global scope");
     };
     let store: PostgresCircuitBreakerStore;
+    let breaker: CircuitBreaker;
+    const admitted: string[] = [];
     try {
-      store = scene.store({ maxStalenessMs: 100 });
+      store = scene.store({ maxStalenessMs: 100, trip: "store", failureThreshold: 5 });
+      breaker = new CircuitBreaker(store);
+      observationOf(store)!.add({ onAdmitted: (key) => void admitted.push(key) });
+      assertEquals(observationOf(store)!.gauges.isOut(), false);
     } finally {
       crypto.randomUUID = randomUUID;
     }
+    assertEquals(await scene.run(() => breaker.execute("b", () => 1)), 1);
+    assertEquals(admitted, ["b"]);
     assertEquals((await scene.run(() => store.getState("a"))).state, "closed");
     await scene.run(() => store.close());
   });

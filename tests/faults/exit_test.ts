@@ -5,6 +5,10 @@ import { TcpProxy } from "./tcp_proxy.ts";
 /** What keeps a process alive does so for good: a slow machine needs no tighter bound. */
 const ENDS_WITHIN_MS = 60_000;
 
+/** postgres.js warns where its pause before a connection is over already. It connects at once then. */
+const DRIVER_WARNING =
+  /^\(node:\d+\) TimeoutNegativeWarning: .*\nTimeout duration was set to 1\.\n(?:\(Use .*\n)?/gm;
+
 const NETWORKS: Record<string, (proxy: TcpProxy) => void | Promise<void>> = {
   "refuses": (proxy) => proxy.refuse(),
   "closes connections": (proxy) => proxy.turnAway(),
@@ -32,7 +36,8 @@ for (const driver of DRIVERS) {
           signal: AbortSignal.timeout(ENDS_WITHIN_MS),
         }).output();
         const decoder = new TextDecoder();
-        assertEquals([code, decoder.decode(stderr)], [0, ""]);
+        const complaints = decoder.decode(stderr).replaceAll(DRIVER_WARNING, "");
+        assertEquals([code, complaints], [0, ""]);
         const said = decoder.decode(stdout).split("\n");
         assert(said.includes("done") && said.includes("out"), `${said}`);
       });

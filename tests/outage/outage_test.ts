@@ -24,7 +24,8 @@ const STARTING = new StoreUnavailableError("Cannot read circuit: starting up", {
 class FakeTime implements Disposable {
   readonly #now = performance.now;
   readonly #wallNow = Date.now;
-  ticks: number = performance.now();
+  /** Whole, so that sums of durations are exact. */
+  ticks: number = Math.ceil(performance.now());
   wall: number = Date.now();
 
   constructor() {

@@ -128,6 +128,7 @@ Deno.test("the fleet's circuit opens only by a quorum of votes, and that ends th
     let before = "closed";
     for (const { happens, instance } of steps) {
       await HAPPENINGS[happens](fleet, instance);
+      await scene.idle();
       const { state, votes, voters } = await rowOf(fleet);
       if (state === "open" && before === "closed") voted.push(voters);
       before = state;

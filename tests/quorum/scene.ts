@@ -7,6 +7,7 @@ import {
   type PostgresCircuitBreakerStoreOptions,
   type PostgresClient,
 } from "../../mod.ts";
+import { type CountedClient, countQueries } from "../conformance/emptied_tables.ts";
 import { openPostgresJs } from "../support/clients.ts";
 import { createDatabase } from "../support/database.ts";
 import { verdictOf } from "../support/policy.ts";
@@ -37,15 +38,15 @@ export class Scene implements AsyncDisposable {
   /** The time of the clock that decides. */
   at: number = START;
   readonly sql: postgres.Sql;
-  readonly #client: PostgresClient;
+  readonly #counted: CountedClient;
   readonly #cleanup: AsyncDisposableStack;
 
   private constructor(
-    client: PostgresClient,
+    counted: CountedClient,
     sql: postgres.Sql,
     cleanup: AsyncDisposableStack,
   ) {
-    this.#client = client;
+    this.#counted = counted;
     this.sql = sql;
     this.#cleanup = cleanup;
   }
@@ -55,7 +56,7 @@ export class Scene implements AsyncDisposable {
     const database = cleanup.use(await createDatabase());
     const { client, raw } = cleanup.use(await openPostgresJs(database.url));
     await migrate(client);
-    return new Scene(client, raw, cleanup.move());
+    return new Scene(countQueries(client), raw, cleanup.move());
   }
 
   /** A store on the table, which disposal closes. `through` may change how it reaches the database. */
@@ -66,7 +67,12 @@ export class Scene implements AsyncDisposable {
   ): PostgresCircuitBreakerStore {
     const now = () => this.at;
     const all = { ...BREAKER, instanceId, now, timeoutMs: 20_000, ...options };
-    return this.#cleanup.use(new PostgresCircuitBreakerStore(through(this.#client), all));
+    return this.#cleanup.use(new PostgresCircuitBreakerStore(through(this.#counted.client), all));
+  }
+
+  /** Resolves when no statement of a store is under way: votes are renewed in the background. */
+  idle(): Promise<void> {
+    return this.#counted.idle();
   }
 
   gateway(instanceId: string, options: PostgresCircuitBreakerStoreOptions = {}): Gateway {

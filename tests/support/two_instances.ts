@@ -5,7 +5,8 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+// Not @std/assert: the tests of the npm package use it where no import map is.
+import { deepStrictEqual as assertEquals, ok as assert } from "node:assert/strict";
 import { FaultyUpstream, type UpstreamMode } from "./faulty_upstream.ts";
 import { GuardedFolder } from "./guarded_folder.ts";
 import { until } from "./until.ts";

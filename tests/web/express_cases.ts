@@ -172,6 +172,28 @@ export function expressTests({ test }: TestRunner): void {
     assertEquals(await scene.ask("/other"), [500, "failed"]);
   });
 
+  test("circuitBreaker() counts no request that a circuit further inside refuses", async () => {
+    const ignored: string[] = [];
+    await using scene = await Scene.open((breaker) => {
+      const app = express();
+      app.use(circuitBreaker(breaker, { key: "outer" }));
+      app.get(
+        "/route",
+        circuitBreaker(breaker, { key: "inner" }),
+        (_req, res) => void res.send("never"),
+      );
+      app.get("/call", async () => void await breaker.execute("inner", () => 1));
+      app.use(circuitErrorHandler());
+      return app;
+    }, { onIgnored: ({ key }) => void ignored.push(key) });
+    await scene.store.forceOpen("inner");
+    for (const path of ["/route", "/call", "/route"]) {
+      assertEquals((await scene.ask(path))[0], 503);
+    }
+    await until(() => ignored.length === 3);
+    assertEquals(await scene.counts("outer"), [0, 0]);
+  });
+
   test("circuitBreaker() works in connect, and in a bare server", async () => {
     await using scene = await Scene.open((breaker) => {
       const app = connect();

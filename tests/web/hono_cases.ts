@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { type Context, Hono } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { CircuitBreaker, type CircuitOpenError } from "../../mod.ts";
-import { circuitBreaker, circuitErrorResponse } from "../../src/web/hono.ts";
+import { circuitBreaker, circuitErrorResponse, guard } from "../../src/web/hono.ts";
 import type { TestRunner } from "../conformance/suite.ts";
 import { deferred } from "../support/deferred.ts";
 import { ask, scene } from "./hono_scene.ts";
@@ -161,6 +161,17 @@ export function honoTests({ test }: TestRunner): void {
     app.get("/", (c) => breaker.execute("inner", () => c.text("never")) as Promise<Response>);
     app.onError((error) => circuitErrorResponse(error) as Response);
     assertEquals((await ask(app, "/"))[0], 503);
+    assertEquals(await counts("outer"), [0, 0]);
+  });
+
+  test("circuitBreaker() counts no request that a circuit further inside refuses", async () => {
+    const { breaker, store, counts } = scene();
+    await store.forceOpen("inner");
+    const app = new Hono();
+    app.use(circuitBreaker(breaker, { key: "outer" }));
+    app.get("/route", circuitBreaker(breaker, { key: "inner" }), (c) => c.text("never"));
+    app.get("/guard", guard(breaker, "inner", () => new Response("never")));
+    for (const path of ["/route", "/guard", "/route"]) assertEquals((await ask(app, path))[0], 503);
     assertEquals(await counts("outer"), [0, 0]);
   });
 
