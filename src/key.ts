@@ -119,3 +119,19 @@ export function compareKeys(a: string, b: string): number {
   }
   return left.length - right.length;
 }
+
+/**
+ * A text that comes before another one in the order of UTF-8 bytes, with hardly a key between them;
+ * `undefined` where none does.
+ */
+export function keyBefore(text: string): string | undefined {
+  const letters = Array.from(text);
+  const last = letters.pop();
+  if (last === undefined) return undefined;
+  const beginning = letters.join("");
+  const code = last.codePointAt(0)!;
+  // No key holds NUL or a lone surrogate.
+  if (code <= 1) return beginning === "" ? undefined : beginning;
+  const before = code === 0xe000 ? 0xd7ff : code - 1;
+  return beginning + String.fromCodePoint(before) + "\u{10ffff}";
+}

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../mod.ts";
+import { compareKeys, keyBefore } from "../src/key.ts";
 import { openNodePostgres, openPostgresJs } from "./support/clients.ts";
 import { createDatabase } from "./support/database.ts";
 
@@ -109,3 +110,13 @@ function generateKeys(count: number): Set<string> {
   }
   return keys;
 }
+
+Deno.test("keyBefore() comes before a text, and nothing that begins with the text comes before it", () => {
+  for (
+    const text of ["a", "ab", "\u0001", "a\u0001", "\ue000", "a\u{10000}", "決", "\x7f", "\u0080"]
+  ) {
+    const before = keyBefore(text);
+    if (before !== undefined) assert(compareKeys(before, text) < 0, JSON.stringify(text));
+  }
+  assertEquals(keyBefore(""), undefined);
+});

@@ -1,7 +1,7 @@
 /** Circuits by what an operator types: a key, a key as it was printed, or the beginning of keys. */
 
 import type { CircuitListing } from "../listing_types.ts";
-import { compareKeys, storedKeyOf } from "../key.ts";
+import { compareKeys, keyBefore, storedKeyOf } from "../key.ts";
 import type { PostgresCircuitBreakerStore } from "../store.ts";
 import type { CircuitState } from "../types.ts";
 import { ELLIPSIS } from "./text.ts";
@@ -104,22 +104,6 @@ export async function* circuitsFrom(
     if (page.length < wanted) return;
     after = page.at(-1)!.storedKey;
   }
-}
-
-/**
- * A text that comes before another one in the order of UTF-8 bytes, with hardly a key between them;
- * `undefined` where none does.
- */
-export function keyBefore(text: string): string | undefined {
-  const letters = Array.from(text);
-  const last = letters.pop();
-  if (last === undefined) return undefined;
-  const beginning = letters.join("");
-  const code = last.codePointAt(0)!;
-  // No key holds NUL or a lone surrogate.
-  if (code <= 1) return beginning === "" ? undefined : beginning;
-  const before = code === 0xe000 ? 0xd7ff : code - 1;
-  return beginning + String.fromCodePoint(before) + "\u{10ffff}";
 }
 
 function isStorable(text: string): boolean {

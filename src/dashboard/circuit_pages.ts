@@ -1,6 +1,6 @@
 /** Circuits as operators look for them: those that are open first, by the beginning of their keys. */
 
-import { compareKeys } from "../key.ts";
+import { compareKeys, keyBefore } from "../key.ts";
 import type { CircuitListing } from "../listing_types.ts";
 import type { CircuitState } from "../types.ts";
 import type { DashboardStore } from "./store_like.ts";
@@ -114,20 +114,4 @@ function parsePlace(after: string): { state: CircuitState; key: string } {
   const state = ORDER.find((each) => after.startsWith(`${each}:`));
   if (state === undefined) throw new Refusal(400, '"after" must be the "next" of a page.');
   return { state, key: after.slice(state.length + 1) };
-}
-
-/**
- * A text that comes before another one in the order of UTF-8 bytes, with hardly a key between them;
- * `undefined` where none does.
- */
-function keyBefore(text: string): string | undefined {
-  const letters = Array.from(text);
-  const last = letters.pop();
-  if (last === undefined) return undefined;
-  const beginning = letters.join("");
-  const code = last.codePointAt(0)!;
-  // No key holds NUL or a lone surrogate.
-  if (code <= 1) return beginning === "" ? undefined : beginning;
-  const before = code === 0xe000 ? 0xd7ff : code - 1;
-  return beginning + String.fromCodePoint(before) + "\u{10ffff}";
 }

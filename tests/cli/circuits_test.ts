@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { circuitsFrom, findCircuit, keyBefore, listingOf } from "../../src/cli/circuits.ts";
+import { circuitsFrom, findCircuit, listingOf } from "../../src/cli/circuits.ts";
 import { fittedKey } from "../../src/cli/text.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
 import { compareKeys } from "../../src/key.ts";
@@ -19,16 +19,6 @@ async function keysFrom(
 ): Promise<string[]> {
   return (await Array.fromAsync(circuitsFrom(store, options))).map(({ key }) => key);
 }
-
-Deno.test("keyBefore() comes before a text, and nothing that begins with the text comes before it", () => {
-  for (
-    const text of ["a", "ab", "\u0001", "a\u0001", "\ue000", "a\u{10000}", "決", "\x7f", "\u0080"]
-  ) {
-    const before = keyBefore(text);
-    if (before !== undefined) assert(compareKeys(before, text) < 0, JSON.stringify(text));
-  }
-  assertEquals(keyBefore(""), undefined);
-});
 
 Deno.test("circuitsFrom() finds the keys with a prefix and no others", async () => {
   const keys = ["a", "a\u0001", "aa", "ab", "b", "ba", "\ue000", "\ue000x", "\ud7ff", "\u{10000}z"];
