@@ -20,6 +20,7 @@ import { startNeonEndpoint } from "../support/neon_endpoint.ts";
 import { fromKnex } from "./knex.ts";
 import { fromKysely } from "./kysely.ts";
 import { fromPrisma } from "./prisma.ts";
+import { openPrisma } from "./prisma_client.ts";
 import { fromTypeOrm } from "./typeorm.ts";
 
 /** A client of a framework, opened for real. */
@@ -45,21 +46,9 @@ const FRAMEWORKS: Record<string, (url: string, max: number) => Promise<Opened>> 
     await source.initialize();
     return await opened(fromTypeOrm(source), () => source.destroy());
   },
-  // Its engine is not on npm. This is what 7.10 does with @prisma/adapter-pg, as far as it is seen here.
   Prisma(connectionString, max) {
-    const pool = quiet(new pg.Pool({ connectionString, max }));
-    const prisma = {
-      async $queryRawUnsafe(text: string, ...params: unknown[]) {
-        try {
-          return (await pool.query(text, params)).rows;
-        } catch (error) {
-          const { code: originalCode } = error as { code?: string };
-          const meta = { driverAdapterError: { cause: { originalCode } } };
-          throw Object.assign(new Error("Raw query failed"), { code: "P2010", meta });
-        }
-      },
-    };
-    return opened(fromPrisma(prisma), () => pool.end());
+    const prisma = openPrisma(connectionString, max);
+    return opened(fromPrisma(prisma), () => prisma.$disconnect());
   },
   Knex(connection, max) {
     const db = knex({ client: "pg", connection, pool: { min: 0, max } });
