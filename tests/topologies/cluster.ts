@@ -207,6 +207,7 @@ defaults
   timeout client 1h
   timeout server 1h
   timeout check 1s
+  retries 0
 listen leader
   bind ${HOST}:${port}
   option httpchk OPTIONS /primary
