@@ -44,7 +44,8 @@ async function finish(folder: string, specification: Specification): Promise<voi
   await removeEmptyFolders(folder);
   await writeJson(`${folder}/package.json`, specification.packageJson);
   for (const [name, type] of Object.entries(MODULE_KINDS)) {
-    await writeJson(`${folder}/${name}/package.json`, { type });
+    // Bundlers ask the nearest package.json, which is this one, whether a module that nothing uses can go.
+    await writeJson(`${folder}/${name}/package.json`, { type, sideEffects: false });
   }
   await Deno.writeTextFile(`${folder}/${PROGRAM.file}`, PROGRAM.text);
   for (const name of DOCUMENTS) await Deno.copyFile(new URL(name, ROOT), `${folder}/${name}`);

@@ -74,8 +74,8 @@ async function assertBuilds(emit: Emit): Promise<void> {
   assertEquals(await filesIn(target), files);
   const read = async (path: string) => JSON.parse(await Deno.readTextFile(`${target}/${path}`));
   assertEquals(await read("package.json"), JSON.parse(JSON.stringify(packageJson)));
-  assertEquals(await read("esm/package.json"), { type: "module" });
-  assertEquals(await read("script/package.json"), { type: "commonjs" });
+  assertEquals(await read("esm/package.json"), { type: "module", sideEffects: false });
+  assertEquals(await read("script/package.json"), { type: "commonjs", sideEffects: false });
 }
 
 Deno.test("emitWithTsc builds what is specified", () => assertBuilds(emitWithTsc));

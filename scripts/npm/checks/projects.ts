@@ -17,6 +17,7 @@ import { checkProgram } from "./program.ts";
 import type { ProgramQueue } from "./program_queue.ts";
 import { ensure, type Report, type Result, resultOf } from "./report.ts";
 import { runProgram, type Runtime } from "./runtimes.ts";
+import { checkSizes } from "./sizes.ts";
 
 const STOMA = "@homegrower-club/stoma";
 const TYPE_PACKAGES = ["@types/node@26.6.6", "typescript@7.0.2"];
@@ -37,7 +38,7 @@ export interface Ground {
   readonly report: Report;
 }
 
-/** Imports every entry point in a project that has nothing but the package. */
+/** Imports every entry point, and bundles some, in a project that has nothing but the package. */
 export async function checkEntries(ground: Ground, runtimes: readonly Runtime[]): Promise<void> {
   const { queue, manifest, tarball, report } = ground;
   const project = await queue.project(PLAIN, [tarball]);
@@ -57,6 +58,7 @@ export async function checkEntries(ground: Ground, runtimes: readonly Runtime[])
         ]),
     );
   }
+  await report.group("Bundles", () => checkSizes(manifest, project));
 }
 
 /** Runs the conformance suite, the gateway and the quick starts on a real server. */
