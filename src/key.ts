@@ -43,6 +43,11 @@ export function storedKeyOf(key: CircuitKey): string | Promise<string> {
   return typeof key === "string" ? storedKey(key) : key.storedKey;
 }
 
+/** The stored key of a circuit by its name in an event, which is a key or, of a listed circuit, its stored key. */
+export function storedKeyOfName(name: string): string | Promise<string> {
+  return MARKED.test(name) && isStorable(name) ? name : storedKey(name);
+}
+
 /** The stored key of the circuit that instances judge which only observe. */
 export function observedKeyOf(stored: string): string {
   return stored.endsWith(OBSERVED_MARK) ? stored : stored + OBSERVED_MARK;
@@ -98,7 +103,8 @@ function hexOf(digest: ArrayBuffer): string {
   return hex;
 }
 
-function readable(key: string): string {
+/** The part of a long or unusual key that people read. Several keys can have the same. */
+export function readable(key: string): string {
   return new TextDecoder().decode(encoder.encode(key.slice(0, READABLE_UNITS)))
     // deno-lint-ignore no-control-regex
     .replace(/[\x00-\x1f\x7f\ufeff]/g, "\ufffd");

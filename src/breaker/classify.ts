@@ -1,7 +1,8 @@
 import { isCircuitBreakerStoreError } from "../errors.ts";
 import type { PermitOutcome } from "../permit.ts";
 import { isCircuitOpenError } from "./errors.ts";
-import { isRefusal } from "./refusal_responses.ts";
+import { refusalOf } from "./refusal_responses.ts";
+import { isUnsent } from "./unsent_calls.ts";
 
 /**
  * How a call ended: with a result, or with what it threw. `threw` says which, also where the thrown
@@ -59,7 +60,8 @@ const FAILED_STATUSES: readonly number[] = [408, 429];
  * The classification without the option `classify`.
  *
  * - What was thrown is a `failure`. Refusals of a circuit breaker of this package, and errors of its
- *   stores, are `ignored`: they say nothing about this upstream.
+ *   stores, are `ignored`: they say nothing about this upstream. So is the error of a `wrapFetch` that
+ *   sends nothing, because no request can have such a header or method.
  * - A `Response` fails with a status of 5xx, 408 or 429. Any other 4xx says that the request was at
  *   fault: it is a `success`, and `ignored` for a probe, because a gateway in front of a broken upstream
  *   can answer so. What counts as a `Response` is what calls itself one and has a numeric `status`: that
@@ -85,7 +87,8 @@ const FAILED_STATUSES: readonly number[] = [408, 429];
  */
 export function defaultClassify(end: CallEnd): PermitOutcome {
   if (!end.threw) return outcomeOfResult(end.result, end.isProbe);
-  return isCircuitOpenError(end.error) || isCircuitBreakerStoreError(end.error)
+  const { error } = end;
+  return isCircuitOpenError(error) || isCircuitBreakerStoreError(error) || isUnsent(error)
     ? "ignored"
     : "failure";
 }
@@ -97,7 +100,7 @@ export function outcomeOfResult(result: unknown, isProbe: boolean): PermitOutcom
   if (tag !== "Response") return "success";
   const { status } = result as { status?: unknown };
   if (typeof status !== "number" || status < 400) return "success";
-  if (status === 503 && isRefusal(result)) return "ignored";
+  if (status === 503 && refusalOf(result) !== undefined) return "ignored";
   if (status >= 500 || FAILED_STATUSES.includes(status)) return "failure";
   return isProbe ? "ignored" : "success";
 }

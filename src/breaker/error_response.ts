@@ -2,7 +2,7 @@ import { assertOptions } from "../option_names.ts";
 import { describe } from "../describe.ts";
 import type { WebResponse } from "../platform.ts";
 import { type ProblemAnswer, refusalAnswer, timeoutAnswer } from "../problem_details.ts";
-import { isCallTimeoutError, isCircuitOpenError } from "./errors.ts";
+import { type CircuitOpenError, isCallTimeoutError, isCircuitOpenError } from "./errors.ts";
 import { noteRefusal } from "./refusal_responses.ts";
 
 /** Options of {@linkcode circuitErrorResponse}. */
@@ -48,14 +48,22 @@ export function circuitErrorResponse(
   options: CircuitErrorResponseOptions = {},
 ): WebResponse | undefined {
   const exposeKey = resolveAnswerOptions(options);
-  if (isCircuitOpenError(error)) return toResponse(refusalAnswer(error, { exposeKey }));
+  if (isCircuitOpenError(error)) return toRefusal(error, { exposeKey });
   return isCallTimeoutError(error) ? toResponse(timeoutAnswer()) : undefined;
 }
 
 /** Makes a `Response` of the runtime. */
 export function toResponse({ status, headers, body }: ProblemAnswer): WebResponse {
-  const response = new Response(body, { status, headers });
-  if (status === 503) noteRefusal(response);
+  return new Response(body, { status, headers });
+}
+
+/** The answer to a call that a circuit refuses. An outer circuit knows it. */
+export function toRefusal(
+  error: CircuitOpenError,
+  options?: CircuitErrorResponseOptions,
+): WebResponse {
+  const response = toResponse(refusalAnswer(error, options));
+  noteRefusal(response, error);
   return response;
 }
 

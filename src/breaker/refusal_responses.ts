@@ -1,13 +1,15 @@
 /** Responses that stand for calls that a circuit has refused. Their status alone looks like an upstream's failure. */
 
-const REFUSALS = new WeakSet<object>();
+import type { CircuitOpenError } from "./errors.ts";
+
+const REFUSALS = new WeakMap<object, CircuitOpenError>();
 
 /** Notes that a response stands for a refused call. */
-export function noteRefusal(response: object): void {
-  REFUSALS.add(response);
+export function noteRefusal(response: object, error: CircuitOpenError): void {
+  REFUSALS.set(response, error);
 }
 
-/** Whether a response was noted. One that a framework makes anew of it was not. */
-export function isRefusal(response: object): boolean {
-  return REFUSALS.has(response);
+/** The refusal that a response stands for. One that a framework makes anew of it stands for none. */
+export function refusalOf(response: object): CircuitOpenError | undefined {
+  return REFUSALS.get(response);
 }

@@ -1,9 +1,9 @@
 import { describe } from "../describe.ts";
 import { assertOptions } from "../option_names.ts";
-import { refusalAnswer } from "../problem_details.ts";
-import { toResponse } from "./error_response.ts";
+import { toRefusal } from "./error_response.ts";
 import { isCircuitOpenError } from "./errors.ts";
 import type { CallContext, ExecuteOptions } from "./options.ts";
+import { noteUnsent } from "./unsent_calls.ts";
 
 /** A `fetch`: the runtime's, that of a package, or one of your own. */
 export type FetchFunction = (input: never, init?: never) => Promise<unknown>;
@@ -90,15 +90,22 @@ export function wrapFetch<F extends FetchFunction>(
     const key = keyOf(input, init);
     if (key === undefined || isUsed(input, init)) return await send(input, init);
     const signal = signalOf(input, init);
-    const call = isTimed
-      ? (context: CallContext) => sendTimed(send, input, init, context.signal, signal)
-      : () => send(input, init);
+    const call = async (context: CallContext) => {
+      try {
+        return await (isTimed
+          ? sendTimed(send, input, init, context.signal, signal)
+          : send(input, init));
+      } catch (error) {
+        if (isOfRequest(error, input, init)) noteUnsent(error);
+        throw error;
+      }
+    };
     try {
       // Without options the breaker takes its short way.
       return await breaker.execute(key, call, signal === undefined ? undefined : { signal });
     } catch (error) {
       if (!answers || !isCircuitOpenError(error) || error.key !== key) throw error;
-      return toResponse(refusalAnswer(error));
+      return toRefusal(error);
     }
   };
   // Bun's has a method of its own.
@@ -115,19 +122,40 @@ async function sendTimed(
 ): Promise<unknown> {
   // The breaker follows the caller's signal until there are headers. A body can be aborted after that.
   const signal = caller === undefined ? timeout : AbortSignal.any([caller, timeout]);
-  const response = await send(input, withSignal(init, signal));
+  const response = await send(input, withOther(init, { signal }));
   // A fetch that does not look at its signal: nothing reads this body any more.
   if (timeout.aborted) void bodyOf(response)?.cancel().catch(() => {});
   return response;
 }
 
-/** The same init with another signal. A `Request` may serve as one: what it has are getters. */
-function withSignal(init: Init | undefined, signal: AbortSignal): Init {
+/** The same init with some other values. A `Request` may serve as one: what it has are getters. */
+function withOther(init: Init | undefined, values: Init): Init {
   const prototype = init === undefined ? null : Object.getPrototypeOf(init);
-  if (prototype === null || prototype === Object.prototype) return { ...init, signal };
+  if (prototype === null || prototype === Object.prototype) return { ...init, ...values };
   return new Proxy(init!, {
-    get: (target, name) => name === "signal" ? signal : Reflect.get(target, name, target),
+    get: (target, name) => Reflect.get(name in values ? values : target, name),
   });
+}
+
+/**
+ * Whether an error is that of the request itself, so that nothing was sent: making the request throws the
+ * same. A fetch that failed on the way has another message, though its error is of the same class.
+ */
+function isOfRequest(error: unknown, input: Input, init: Init | undefined): error is TypeError {
+  if (!(error instanceof TypeError) || typeof Request !== "function") return false;
+  try {
+    // A body can be read once, so another one of its kind stands for it.
+    const body = init?.body instanceof ReadableStream
+      ? new ReadableStream()
+      : (init?.body ?? undefined) && "";
+    new Request(
+      isRequest(input) ? input.url : input as string,
+      withOther(init, { body, signal: undefined }) as RequestInit,
+    );
+    return false;
+  } catch (own) {
+    return (own as Partial<Error>).message === error.message;
+  }
 }
 
 /** The signal by which the caller gives the call up. That of the init wins, also where it is null. */

@@ -1,4 +1,5 @@
-import { ByKey } from "./by_key.ts";
+import { readable, storedKeyOfName } from "../key.ts";
+import { ByKey, OTHER_KEYS } from "./by_key.ts";
 import {
   BREAKER_FAMILIES,
   type Distribution,
@@ -30,12 +31,16 @@ const OUTCOMES: Readonly<Record<string, string>> = {
   fallback: "fallback",
 };
 
-/** Adds up the events of a breaker. */
+/**
+ * Adds up the events of a breaker. Its labels are stored keys, as those of a store's metrics: a key of any
+ * length and with any characters can be one, and values of both can be compared.
+ */
 export class BreakerTally implements Tally {
   readonly families: readonly Family[] = Object.values(BREAKER_FAMILIES);
   readonly #keys: ByKey<Record<string, number>>;
   readonly #onRejected: ((key: string) => void) | undefined;
 
+  /** `onRejected` is called at once, with a long key shortened. */
   constructor(maxKeys: number, onRejected?: (key: string) => void) {
     this.#keys = new ByKey(maxKeys, () => ({}));
     this.#onRejected = onRejected;
@@ -44,7 +49,7 @@ export class BreakerTally implements Tally {
   /** Listens to a breaker. Returns a function that ends it. */
   listen(breaker: BreakerLike): () => void {
     const listeners = Object.entries(OUTCOMES).map(([type, outcome]) => {
-      const listener = (event: BreakerEvent) => this.#count(keyOf(event), outcome);
+      const listener = (event: BreakerEvent) => this.#onEvent(keyOf(event), outcome);
       breaker.addEventListener(type, listener);
       return [type, listener] as const;
     });
@@ -68,10 +73,18 @@ export class BreakerTally implements Tally {
     return [];
   }
 
-  #count(key: string, outcome: string): void {
-    const counts = this.#keys.of(key);
+  #onEvent(key: string, outcome: string): void {
+    const stored = storedKeyOfName(key);
+    const isPlain = typeof stored === "string";
+    if (isPlain) this.#count(stored, outcome);
+    // Where there is no digest, there is no label of its own.
+    else stored.catch(() => OTHER_KEYS).then((label) => this.#count(label, outcome));
+    if (outcome === "rejected") this.#onRejected?.(isPlain ? key : readable(key));
+  }
+
+  #count(label: string, outcome: string): void {
+    const counts = this.#keys.of(label);
     counts[outcome] = (counts[outcome] ?? 0) + 1;
-    if (outcome === "rejected") this.#onRejected?.(key);
   }
 }
 

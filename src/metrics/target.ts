@@ -24,7 +24,7 @@ export interface Measured {
 export interface Extra {
   /** Sees a store. */
   readonly observer?: StoreObserver;
-  /** Is called with the key of each execution that a breaker rejected. */
+  /** Is called with the key of each execution that a breaker rejected; a long one is shortened. */
   readonly onRejected?: (key: string) => void;
 }
 

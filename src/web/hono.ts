@@ -29,13 +29,14 @@
  * @module
  */
 
-import { toResponse } from "../breaker/error_response.ts";
+import { toRefusal, toResponse } from "../breaker/error_response.ts";
 import type { CircuitOpenError } from "../breaker/errors.ts";
 import { isCallTimeoutError, isCircuitOpenError } from "../breaker/errors.ts";
 import type { CallContext } from "../breaker/options.ts";
 import type { CallSignal } from "../breaker/signal.ts";
 import type { WebRequest, WebResponse } from "../platform.ts";
-import { refusalAnswer, timeoutAnswer } from "../problem_details.ts";
+import { refusalOf } from "../breaker/refusal_responses.ts";
+import { timeoutAnswer } from "../problem_details.ts";
 import type { BreakerLike } from "./breaker_like.ts";
 import { type RoutedRequest, routeKey } from "./hono_route.ts";
 import { assertBreaker, assertHandler, resolveWebOptions } from "./options.ts";
@@ -139,7 +140,8 @@ export function circuitBreaker<C extends HonoContextLike = HonoContextLike>(
         await (served = next());
         // The response stays, which was made of an inner refusal. The breaker sees the refusal itself.
         if (isCircuitOpenError(c.error)) throw c.error;
-        if (refusals.has(c)) throw refusals.get(c);
+        const refusal = noteRefusal(c, c.res);
+        if (refusal !== undefined) throw refusal;
         return c.res;
       }, { signal: c.req.raw.signal, fallback: null });
     } catch (error) {
@@ -194,7 +196,9 @@ export function guard<C extends HonoContextLike, R extends WebResponse>(
       const response = await breaker.execute(key, async (call) => {
         isCalled = true;
         try {
-          return await handler(c, call);
+          const response = await handler(c, call);
+          noteRefusal(c, response);
+          return response;
         } catch (error) {
           if (!isHttpException(error)) throw error;
           thrown = error;
@@ -212,8 +216,20 @@ export function guard<C extends HonoContextLike, R extends WebResponse>(
   };
 }
 
-/** Refusals that middleware has answered, for the circuits of middleware in front of it. */
+/** Refusals that stand in responses of requests, for the circuits of middleware further outside. */
 const refusals = new WeakMap<HonoContextLike, CircuitOpenError>();
+
+/**
+ * Returns the refusal that the response of a request stands for, and notes it: middleware in between makes
+ * the response anew, for a header, and the new one stands for none.
+ */
+function noteRefusal(c: HonoContextLike, response: unknown): CircuitOpenError | undefined {
+  const noted = refusals.get(c);
+  if (noted !== undefined || typeof response !== "object" || response === null) return noted;
+  const refusal = refusalOf(response);
+  if (refusal !== undefined) refusals.set(c, refusal);
+  return refusal;
+}
 
 function resolve<C extends HonoContextLike>(breaker: BreakerLike, options: HonoBreakerOptions<C>) {
   assertBreaker(breaker);
@@ -222,7 +238,7 @@ function resolve<C extends HonoContextLike>(breaker: BreakerLike, options: HonoB
   const refuse = (error: unknown, c: C): WebResponse | Promise<WebResponse> => {
     if (isCircuitOpenError(error)) {
       refusals.set(c, error);
-      return respond?.(error, c) ?? toResponse(refusalAnswer(error, { exposeKey }));
+      return respond?.(error, c) ?? toRefusal(error, { exposeKey });
     }
     if (c.req.raw.signal.aborted) return clientGone();
     throw error;

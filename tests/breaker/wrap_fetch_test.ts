@@ -359,6 +359,40 @@ Deno.test("wrapFetch() has decided before a body fails, and execute() decides by
   assertEquals([body?.failureCount, body?.successCount], [1, 0]);
 });
 
+Deno.test("wrapFetch() counts no request that cannot be sent", async () => {
+  for (const callTimeoutMs of [undefined, 60_000]) {
+    await using scene = new Scene(ok, { callTimeoutMs });
+    const guarded = scene.breaker.wrapFetch();
+    const wrong: [title: string, init: RequestInit][] = [
+      ["value of a header", { headers: { "x-a": "a\nb" } }],
+      ["name of a header", { headers: { "x a": "b" } }],
+      ["method", { method: "a b" }],
+      ["body of a GET", { body: "a" }],
+      ["redirect", { redirect: "never" as "manual" }],
+    ];
+    for (const [title, init] of wrong) {
+      for (let call = 0; call < 3; call++) {
+        await assertRejects(() => guarded(scene.origin, init), TypeError, undefined, title);
+      }
+    }
+    assertEquals([await scene.counts(), scene.paths], [[0, 0], []]);
+    // The next one reaches the server.
+    assertEquals(await text(guarded(scene.origin, { headers: { "x-a": "b" } })), "fine");
+  }
+});
+
+Deno.test("wrapFetch() counts what a fetch throws on the way, whatever request it was given", async () => {
+  await using scene = new Scene(ok);
+  const failing = (_input: RequestInfo | URL, _init?: RequestInit): Promise<Response> =>
+    Promise.reject(new TypeError("fetch failed"));
+  // Functions around fetch take what no Request has: a GET with a body, credentials, a path.
+  for (const init of [{ body: "a" }, { headers: { "x a": "b" } }, {}]) {
+    const key = JSON.stringify(init);
+    await assertRejects(() => scene.breaker.wrapFetch(failing, { key })("/path", init), TypeError);
+    assertEquals(await scene.counts(key), [1, 0], key);
+  }
+});
+
 Deno.test("wrapFetch() counts a connection that is refused", async () => {
   await using scene = new Scene(ok);
   const guarded = scene.breaker.wrapFetch();

@@ -123,6 +123,24 @@ Deno.test("instrument adds an event to the active span at a refusal, whatever th
   assertEquals(events, [...event, ...event]);
 });
 
+Deno.test("instrument adds a breaker's refusals to the active span at once, with long keys shortened", async () => {
+  await using telemetry = open();
+  const { meterProvider } = telemetry;
+  const events: unknown[] = [];
+  const trace: TraceLike = {
+    getActiveSpan: () => ({ addEvent: (_name, attributes) => void events.push(attributes) }),
+  };
+  const breaker = new EventTarget();
+  using _metrics = instrument(breaker, { meterProvider, trace });
+  for (const key of ["a", "k".repeat(1000)]) {
+    breaker.dispatchEvent(Object.assign(new Event("reject"), { key }));
+  }
+  assertEquals(events, [
+    { "circuitbreaker.name": "a" },
+    { "circuitbreaker.name": "k".repeat(120) },
+  ]);
+});
+
 Deno.test("instrument counts the executions of a breaker", async () => {
   await using telemetry = open();
   const { meterProvider } = telemetry;

@@ -1,8 +1,9 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { type OpenMetricsContentType, Registry } from "prom-client";
-import { InMemoryCircuitBreakerStore } from "../../mod.ts";
+import { CircuitBreaker, InMemoryCircuitBreakerStore } from "../../mod.ts";
 import { OTHER_KEYS } from "../../src/metrics/by_key.ts";
 import { collect } from "../../src/metrics/prometheus.ts";
+import { until } from "../support/until.ts";
 import { samplesOf } from "./samples.ts";
 
 Deno.test("collect adds metrics to the real registry, and removes them at the end", async () => {
@@ -62,6 +63,30 @@ Deno.test("collect serves several stores on one registry, apart by labels, and a
   using _again = collect(one, registry, { labels: { table: "one" } });
   await one.recordSuccess("a");
   assertEquals(await count("one"), 1);
+});
+
+Deno.test("collect labels a breaker's circuits as those of its store: by stored keys, within maxKeys", async () => {
+  const registry = new Registry();
+  const store = new InMemoryCircuitBreakerStore({ failureThreshold: 1, trip: "store" });
+  const breaker = new CircuitBreaker(store, { record: "await" });
+  using _store = collect(store, registry, { maxKeys: 5 });
+  using _breaker = collect(breaker, registry, { maxKeys: 5 });
+  const keys = ["plain", "k".repeat(100_000), "a\0b", "\ud800 lone", "\ufeffmark"];
+  for (const key of keys) await breaker.execute(key, () => 1);
+  const [longKey] = (await store.list({ after: "k" })).filter(({ key }) => key.startsWith("kkk"));
+  await breaker.execute(longKey!, () => 2);
+  await breaker.execute("sixth", () => 1);
+  const labels = async (metric: string) =>
+    [...await samplesOf(registry)].flatMap(([name, value]) => {
+      const [, key, outcome] = /^(?:\w+)\{key="(.*)",outcome="(.*)"\}$/s.exec(name) ?? [];
+      return name.startsWith(`circuit_breaker_${metric}{`) ? [`${key} ${outcome} ${value}`] : [];
+    }).toSorted();
+  await until(async () => (await labels("executions_total")).length === 6);
+  const executions = await labels("executions_total");
+  assertEquals(executions, await labels("results_total"));
+  assert(executions.every((label) => label.length < 220), String(executions.map((l) => l.length)));
+  assert(executions.some((label) => label.startsWith("kkk") && label.endsWith(" success 2")));
+  assert(executions.includes("(other) success 1"));
 });
 
 Deno.test("collect keeps 100,000 keys within its bound, and loses no count", async () => {

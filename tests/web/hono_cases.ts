@@ -175,6 +175,31 @@ export function honoTests({ test }: TestRunner): void {
     assertEquals(await counts("outer"), [0, 0]);
   });
 
+  test("circuitBreaker() knows an inner refusal of which middleware has made the response anew", async () => {
+    const { breaker, store, counts } = scene();
+    await store.forceOpen("inner");
+    const guarded = breaker.wrapFetch(fetch, { key: "inner", onRefused: "respond" });
+    const send = () => guarded("http://127.0.0.1:1/");
+    const app = new Hono();
+    app.use(circuitBreaker(breaker, { key: "outer" }));
+    const made: boolean[] = [];
+    app.use(async (c, next) => {
+      await next();
+      const before = c.res;
+      c.header("x-anew", "1");
+      made.push(c.res !== before);
+    });
+    app.get("/route", circuitBreaker(breaker, { key: "between" }), send);
+    app.get("/guard", guard(breaker, "between", send));
+    app.get("/refused", circuitBreaker(breaker, { key: "inner" }), (c) => c.text("never"));
+    for (const path of ["/route", "/guard", "/refused"]) {
+      assertEquals((await ask(app, path))[0], 503, path);
+    }
+    assertEquals(made, [true, true, true]);
+    assertEquals(await counts("outer"), [0, 0]);
+    assertEquals(await counts("between"), [0, 0]);
+  });
+
   test("circuitBreaker() answers 504 when the time is over, and ignores the handler's answer", async () => {
     const { breaker, counts } = scene({ callTimeoutMs: 30 });
     const { promise: late, resolve: end } = deferred();
