@@ -51,8 +51,6 @@ export interface StoreParts {
   readonly observation: Observation;
   /** What memory answers without waiting, where it answers anything. */
   readonly quickCalls: QuickCalls | undefined;
-  /** Whether circuits open at all. */
-  readonly hasTrip: boolean;
   /** The instances that were seen lately, in the caller's clock. */
   instances(): Promise<CircuitInstance[]>;
   /** Fails unless the store can be used. */
@@ -81,7 +79,7 @@ export function assembleStore(
   });
   const build = () => parts ??= buildStore(client, name, options, observation);
   if (!isRequestBound()) return build();
-  const early = { observation, quickCalls: undefined, hasTrip: options.hasTrip };
+  const early = { observation, quickCalls: undefined };
   return new Proxy({} as StoreParts, {
     get: (_, part) => Reflect.get(Object.hasOwn(early, part) ? early : build(), part),
   });
@@ -276,7 +274,6 @@ function buildStore(
     onError: reports.report,
     onRefused: (circuit) => refusals.note(circuit),
     observed: observation,
-    hasTrip: options.hasTrip,
   });
   return {
     admission,
@@ -284,7 +281,6 @@ function buildStore(
     observation,
     gauges,
     quickCalls: admission.quickCalls,
-    hasTrip: admission.hasTrip,
     instances: async () =>
       (await guard.instances(begin())).map(({ id, label, library, boundMs, seenAt }) => ({
         id,

@@ -96,9 +96,8 @@ export class InMemoryCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
       begin,
       onRefused: ({ key }) => circuits.countRefused(key),
       observed: observation,
-      hasTrip: resolved.hasTrip,
     });
-    provideQuickCalls(this, this.#admission, InMemoryCircuitBreakerStore.prototype);
+    provideQuickCalls(this, this.#admission, resolved, InMemoryCircuitBreakerStore.prototype);
     this.#history = new History({ log: circuits, begin, clock });
     this.#watches = new Watches({
       log: circuits,

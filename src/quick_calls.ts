@@ -23,19 +23,23 @@ interface Replaceable {
   acquire: unknown;
 }
 
-/** What a store says of itself. */
-interface Provided {
+/** The parts of a store that have quick calls, if there are any. */
+interface Quick {
   readonly quickCalls: QuickCalls | undefined;
-  /** Whether its circuits open at all. */
+}
+
+/** The options of a store that say whether its circuits open at all. */
+interface Tripping {
   readonly hasTrip: boolean;
 }
 
-const STORES = new WeakMap<object, Provided & { acquire: unknown }>();
+const STORES = new WeakMap<object, Quick & Tripping & Replaceable>();
 
-/** Notes what a store says of itself. `original` has the method for which its quick calls stand in. */
+/** Notes what a store says of itself. The last argument has the method for which its quick calls stand in. */
 export function provideQuickCalls(
   store: Replaceable,
-  { quickCalls, hasTrip }: Provided,
+  { quickCalls }: Quick,
+  { hasTrip }: Tripping,
   { acquire }: Replaceable,
 ): void {
   STORES.set(store, { quickCalls, hasTrip, acquire });

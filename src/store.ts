@@ -89,7 +89,7 @@ export class PostgresCircuitBreakerStore implements CircuitBreakerStore, AsyncDi
     const name = oneTableName("create store", table, resolved.table);
     this.#parts = assembleStore(client, name, resolved);
     makeObservable(this, this.#parts.observation);
-    provideQuickCalls(this, this.#parts, PostgresCircuitBreakerStore.prototype);
+    provideQuickCalls(this, this.#parts, resolved, PostgresCircuitBreakerStore.prototype);
   }
 
   /**

@@ -99,60 +99,37 @@ function throughputVerdict(
   under: Result,
 ): Verdict {
   const quartiles = ratios(over.rates, under.rates);
-  return {
-    what: `${title}: ${bar.over} / ${bar.under}`,
-    measured: quartiles[1],
-    shown: shownRatio(quartiles),
-    required: `at least ${times(bar.atLeast)}`,
-    ok: quartiles[1] >= bar.atLeast,
-  };
+  const what = `${title}: ${bar.over} / ${bar.under}`;
+  return { ...atLeast(what, quartiles[1], bar.atLeast, times), shown: shownRatio(quartiles) };
 }
 
 function latencyVerdict(title: string, bar: LatencyBar, over: Result, under: Result): Verdict {
   const quartiles = ratios(over.p99s, under.p99s);
-  return {
-    what: `${title}: p99 of ${bar.over} / ${bar.under}`,
-    measured: quartiles[1],
-    shown: shownRatio(quartiles),
-    required: `at most ${times(bar.p99AtMost)}`,
-    ok: quartiles[1] <= bar.p99AtMost,
-  };
+  const what = `${title}: p99 of ${bar.over} / ${bar.under}`;
+  return { ...atMost(what, quartiles[1], bar.p99AtMost, times), shown: shownRatio(quartiles) };
 }
 
 function shownRatio([low, median, high]: [number, number, number]): string {
   return `${times(median)} (half of the rounds ${times(low)} to ${times(high)})`;
 }
 
+/** A figure that is held to a limit, and how it is shown. */
+type Held = [what: string, measured: number, limit: number, shown: (figure: number) => string];
+
 /** The verdict on a figure that stands by itself. A figure that could not be taken is missed. */
-export function atMost(
-  what: string,
-  measured: number,
-  limit: number,
-  shown: (figure: number) => string,
-): Verdict {
-  return {
-    what,
-    measured,
-    shown: shown(measured),
-    required: `at most ${shown(limit)}`,
-    ok: measured <= limit,
-  };
+export function atMost(...held: Held): Verdict {
+  const [, measured, limit] = held;
+  return verdict("at most", measured <= limit, held);
 }
 
 /** The same for a figure that must not be smaller. */
-export function atLeast(
-  what: string,
-  measured: number,
-  limit: number,
-  shown: (figure: number) => string,
-): Verdict {
-  return {
-    what,
-    measured,
-    shown: shown(measured),
-    required: `at least ${shown(limit)}`,
-    ok: measured >= limit,
-  };
+export function atLeast(...held: Held): Verdict {
+  const [, measured, limit] = held;
+  return verdict("at least", measured >= limit, held);
+}
+
+function verdict(bound: string, ok: boolean, [what, measured, limit, shown]: Held): Verdict {
+  return { what, measured, shown: shown(measured), required: `${bound} ${shown(limit)}`, ok };
 }
 
 /** A ratio as text. */

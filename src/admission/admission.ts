@@ -36,8 +36,6 @@ export interface AdmissionOptions {
   observed: Observed;
   /** What memory answers without waiting, where it answers anything. */
   quick?: KnownCalls | undefined;
-  /** Whether circuits open at all, by default yes. */
-  hasTrip?: boolean;
 }
 
 /**
@@ -57,8 +55,6 @@ export class Admission {
   readonly #slowMs: number;
   /** The calls that take no waiting, where there are any. */
   readonly quickCalls: QuickCalls | undefined;
-  /** Whether circuits open at all. */
-  readonly hasTrip: boolean;
 
   constructor(options: AdmissionOptions) {
     const { circuits, rules, clock, begin, random = Math.random, onError = () => {} } = options;
@@ -84,8 +80,7 @@ export class Admission {
       refuse,
       observed,
     });
-    const { quick: known, hasTrip = true } = options;
-    this.hasTrip = hasTrip;
+    const { quick: known } = options;
     this.quickCalls = known && new QuickAdmission(known, gate, this, observed, this.#slowMs);
   }
 

@@ -11,6 +11,7 @@ import { circuitBreaker, circuitErrorHandler } from "../../src/web/express.ts";
 import type { TestRunner } from "../conformance/suite.ts";
 import { deferred } from "../support/deferred.ts";
 import { until } from "../support/until.ts";
+import type { CountedRequest } from "./counted_request.ts";
 import { failed, Scene } from "./express_scene.ts";
 
 /** Defines the tests. */
@@ -93,11 +94,7 @@ export function expressTests({ test }: TestRunner): void {
       app.use(failed);
       return app;
     });
-    const expected: [
-      path: string,
-      status: number,
-      counts: [failures: number, successes: number],
-    ][] = [
+    const expected: CountedRequest[] = [
       ["fine", 200, [0, 1]],
       ["broken", 502, [1, 0]],
       ["missing", 404, [0, 1]],

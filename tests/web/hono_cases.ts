@@ -7,6 +7,7 @@ import { CircuitBreaker, type CircuitOpenError } from "../../mod.ts";
 import { circuitBreaker, circuitErrorResponse, guard } from "../../src/web/hono.ts";
 import type { TestRunner } from "../conformance/suite.ts";
 import { deferred } from "../support/deferred.ts";
+import type { CountedRequest } from "./counted_request.ts";
 import { ask, scene } from "./hono_scene.ts";
 
 /** Defines the tests of `circuitBreaker`. */
@@ -85,11 +86,7 @@ export function honoTests({ test }: TestRunner): void {
     app.onError((error, c) =>
       error instanceof HTTPException ? error.getResponse() : c.text("x", 500)
     );
-    const expected: [
-      path: string,
-      status: number,
-      counts: [failures: number, successes: number],
-    ][] = [
+    const expected: CountedRequest[] = [
       ["returns", 500, [1, 0]],
       ["throws", 500, [1, 0]],
       ["missing", 404, [0, 1]],
