@@ -1,5 +1,5 @@
 import { isRequestBound } from "../edge/request_bound.ts";
-import { withDeadline } from "../time/deadlines.ts";
+import { endWithin } from "../time/end_within.ts";
 
 /** How many results may be under way in the background. Beyond it a call waits for its own. */
 const MAX_UNDERWAY = 1000;
@@ -43,6 +43,6 @@ export class Records {
     this.#isEnded = true;
     if (this.#underway.size === 0) return;
     const settled = Promise.all(this.#underway).then(() => {});
-    await withDeadline(CLOSE_TIMEOUT_MS, "close circuit breaker", settled);
+    await endWithin(CLOSE_TIMEOUT_MS, "close circuit breaker", settled);
   }
 }

@@ -1,5 +1,6 @@
 import { beginCall, type Call } from "../time/call.ts";
-import { type CallDeadlines, timeoutError } from "../time/deadlines.ts";
+import type { CallDeadlines } from "../time/deadlines.ts";
+import { timeoutError } from "../time/end_within.ts";
 
 /** A timer that fires later than this, in milliseconds, was held up by the runtime itself. */
 const HELD_UP_MS = 20;

@@ -1,5 +1,6 @@
-import { StoreTimeoutError } from "../errors.ts";
+import type { StoreTimeoutError } from "../errors.ts";
 import { beginCall, type Call } from "./call.ts";
+import { LAST_READ_MS, timeoutError } from "./end_within.ts";
 import { IdleTimer } from "./idle_timer.ts";
 
 /** A timer that fires later than this, in milliseconds, was held up by the process itself. */
@@ -7,9 +8,6 @@ const HELD_UP_MS = 20;
 
 /** How often hold-ups are looked for while anything is pending, as a share of the time a call has. */
 const TICKS = 4;
-
-/** How long the process may still read answers after a deadline, in milliseconds. */
-const LAST_READ_MS = 1;
 
 /** How many settled entries may stay in the list before it is cleaned. */
 const LOOSE_ENTRIES = 64;
@@ -31,11 +29,6 @@ export interface CallDeadlines {
    * of a driver may have fired only for this reason.
    */
   wasHeldUpSince(moment: number): boolean;
-}
-
-/** The error of what has not ended by its deadline. */
-export function timeoutError(action: string, timeoutMs: number): StoreTimeoutError {
-  return new StoreTimeoutError(`Cannot ${action}: no answer in ${timeoutMs} ms`);
 }
 
 /** Something that must have ended by a deadline. */
