@@ -4,10 +4,12 @@
  */
 
 /** `Response`, where the program has it. */
+// dnt-shim-ignore
 export type WebResponse = typeof globalThis extends { Response: { prototype: infer T } } ? T
   : unknown;
 
 /** `Request`, where the program has it. */
+// dnt-shim-ignore
 export type WebRequest<Part> = typeof globalThis extends {
   Request: { prototype: infer T extends Part };
 } ? T

@@ -1,6 +1,7 @@
 /**
  * An `AbortSignal` of the runtime, also for compilers that know none: then only what a breaker needs.
  */
+// dnt-shim-ignore
 export type CallSignal = typeof globalThis extends {
   AbortSignal: { prototype: infer Signal extends PlainSignal };
 } ? Signal

@@ -9,6 +9,7 @@ import { noteUnsent } from "./unsent_calls.ts";
 export type FetchFunction = (input: never, init?: never) => Promise<unknown>;
 
 /** The runtime's `fetch`, with the type that it has there. */
+// dnt-shim-ignore
 export type GlobalFetch = typeof globalThis extends { fetch: infer F extends FetchFunction } ? F
   : FetchFunction;
 

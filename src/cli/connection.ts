@@ -193,6 +193,7 @@ const OPENERS: Readonly<
     };
   },
   bun(_module, { url, timeoutMs }) {
+    // dnt-shim-ignore
     const { Bun } = globalThis as unknown as {
       Bun: { SQL: new (options: object) => BunSqlLike & { close(): Promise<void> } };
     };

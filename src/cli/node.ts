@@ -47,6 +47,7 @@ export interface NodeProcess {
 }
 
 /** The process that the CLI runs in. */
+// dnt-shim-ignore
 export const nodeProcess: NodeProcess = (globalThis as unknown as { process: NodeProcess }).process;
 
 /** What `parseArgs` found, in the order of the command line. */

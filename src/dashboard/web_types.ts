@@ -10,9 +10,11 @@ export interface PlainMessage {
 }
 
 /** The web's `Request`. */
+// dnt-shim-ignore
 export type WebRequest = typeof globalThis extends { Request: { prototype: infer Type } } ? Type
   : PlainMessage & { readonly method: string; readonly url: string };
 
 /** The web's `Response`. */
+// dnt-shim-ignore
 export type WebResponse = typeof globalThis extends { Response: { prototype: infer Type } } ? Type
   : PlainMessage & { readonly status: number };

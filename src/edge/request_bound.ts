@@ -11,6 +11,7 @@ interface Globals {
  * Workers, and Vercel's edge runtime.
  */
 export function isRequestBound(): boolean {
+  // dnt-shim-ignore
   const { navigator, EdgeRuntime } = globalThis as Globals;
   return navigator?.userAgent === "Cloudflare-Workers" || typeof EdgeRuntime === "string";
 }

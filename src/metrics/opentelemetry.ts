@@ -159,6 +159,7 @@ export function instrument(target: unknown, options: InstrumentOptions = {}): En
 
 function registeredProvider(): MeterProviderLike | undefined {
   // By reflection, as for names of runtimes: the module needs nothing of the API.
+  // dnt-shim-ignore
   const registered = Reflect.get(globalThis, REGISTERED) as { metrics?: MeterProviderLike };
   return registered?.metrics;
 }

@@ -27,6 +27,7 @@ export function keepAlive(timer: Timer, isKept: boolean): boolean {
     set?.call(timer);
     return set !== undefined;
   }
+  // dnt-shim-ignore
   const { refTimer, unrefTimer } = (Reflect.get(globalThis, "Deno") ?? {}) as Runtime;
   const set = isKept ? refTimer : unrefTimer;
   set?.(timer);
