@@ -29,16 +29,16 @@ Deno.test("workflows run tasks that there are, and hardly anything else", async 
   const { tasks } = JSON.parse(await Deno.readTextFile(new URL("deno.json", ROOT)));
   const others: string[] = [];
   for (const [, text] of await workflows()) {
-    for (const [, command = ""] of text.matchAll(/run: *(.+)$/gm)) {
+    for (const [, command = ""] of text.matchAll(/run: *([^|\n]+)$/gm)) {
       const [, task] = /^deno task (\S+)/.exec(command) ?? [];
       if (task === undefined) others.push(command);
       else assert(task in tasks, command);
     }
   }
   assertEquals(others.toSorted(), [
-    "deno publish",
+    "deno publish --no-check --no-npm --no-remote",
     "git config --global core.autocrlf false",
-    "npm publish --provenance --access public",
+    "npm pack --ignore-scripts",
   ]);
 });
 
