@@ -74,6 +74,46 @@ function changelogProblem(changelog: string, version: string): string | undefine
   if (entry === undefined) return `there is no heading "## ${version}"`;
   if (entry === "") return `there is nothing below "## ${version}"`;
   if (changelogEntry(changelog, "Unreleased")) return 'there are entries below "## Unreleased"';
+  return changelogOrder(changelog);
+}
+
+const HEADING = /^(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)? - (\d{4}-\d{2}-\d{2})$/;
+
+/**
+ * What is out of order in a changelog: "Unreleased" comes first, then versions with the day of each,
+ * the newest first.
+ */
+export function changelogOrder(changelog: string): string | undefined {
+  const headings = [...changelog.matchAll(/^## (.*)$/gm)].map(([, text = ""]) => text);
+  if (headings[0] !== "Unreleased") return 'its first heading is not "## Unreleased"';
+  let newer: RegExpExecArray | undefined;
+  for (const heading of headings.slice(1)) {
+    const found = HEADING.exec(heading);
+    const day = found?.[5] ?? "";
+    if (found === null || !isDay(day)) return `"## ${heading}" is not like "## 1.2.3 - 2026-01-31"`;
+    if (newer && !(compareVersions(found, newer) < 0 && day <= newer[5]!)) {
+      return `"## ${heading}" is not older than "## ${newer[0]}"`;
+    }
+    newer = found;
+  }
+}
+
+function isDay(text: string): boolean {
+  const at = new Date(`${text}T00:00:00Z`);
+  return !Number.isNaN(at.getTime()) && at.toISOString().startsWith(text);
+}
+
+/** Compares matches of `HEADING`. A version comes after its own prereleases. */
+function compareVersions(a: RegExpExecArray, b: RegExpExecArray): number {
+  for (const part of [1, 2, 3]) {
+    const difference = Number(a[part]) - Number(b[part]);
+    if (difference !== 0) return difference;
+  }
+  const [before, after] = [a[4], b[4]];
+  if (before === undefined || after === undefined) {
+    return before === after ? 0 : before === undefined ? 1 : -1;
+  }
+  return before.localeCompare(after, "en", { numeric: true });
 }
 
 function tagProblem(tags: readonly string[], version: string): string | undefined {

@@ -141,7 +141,7 @@ Deno.test("the npm job publishes a version that npm lacks, and skips it when run
   assertEquals(again.code, 0);
   assert(again.output.includes(`::notice::npm has ${NAME}@1.2.3`), again.output);
   assertEquals(registry.published.length, 1);
-  // A single version, which npm tells as a text instead of a list.
+  // A single version, which npm prints as a text instead of a list.
   registry.versions = ["1.2.3"];
   assertEquals((await publish(registry)).code, 0);
   assertEquals(registry.published.length, 1);

@@ -1,9 +1,17 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { readManifest } from "../../scripts/npm/manifest.ts";
-import { changelogEntry, examine, type Release } from "../../scripts/npm/release.ts";
+import {
+  changelogEntry,
+  changelogOrder,
+  examine,
+  type Release,
+} from "../../scripts/npm/release.ts";
 import { specify } from "../../scripts/npm/specification.ts";
+import { ROOT } from "../../scripts/workspace.ts";
 
-const CHANGELOG = "# Changelog\n\nAbout it.\n\n## 1.2.3\n\n- New.\n\n## 1.2.2\n\n- Old.\n";
+const CHANGELOG =
+  "# Changelog\n\nAbout it.\n\n## Unreleased\n\n## 1.2.3 - 2026-02-01\n\n- New.\n\n" +
+  "## 1.2.2 - 2026-01-31\n\n- Old.\n";
 
 /** A release that may be published. */
 async function releaseWith(changes: Partial<Release> = {}): Promise<Release> {
@@ -52,15 +60,16 @@ Deno.test("examine() holds the version, the changelog and the tags together", as
 });
 
 Deno.test("examine() wants an entry for the version and none that are not released", async () => {
-  assertEquals(await problems({ changelog: "## 1.2.3\n\n## 1.2.2\n\n- Old.\n" }), [
+  assertEquals(await problems({ changelog: CHANGELOG.replace("- New.\n", "") }), [
     'CHANGELOG.md describes it: there is nothing below "## 1.2.3"',
   ]);
-  const unreleased = (entries: string) =>
-    CHANGELOG.replace("## 1.2.3", `## Unreleased\n\n${entries}## 1.2.3`);
-  assertEquals(await problems({ changelog: unreleased("- Next.\n\n") }), [
+  const unreleased = CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n- Next.\n");
+  assertEquals(await problems({ changelog: unreleased }), [
     'CHANGELOG.md describes it: there are entries below "## Unreleased"',
   ]);
-  assertEquals(await problems({ changelog: unreleased("") }), []);
+  assertEquals(await problems({ changelog: CHANGELOG.replace("## Unreleased\n\n", "") }), [
+    'CHANGELOG.md describes it: its first heading is not "## Unreleased"',
+  ]);
 });
 
 Deno.test("examine() compares what JSR and npm export", async () => {
@@ -97,4 +106,39 @@ Deno.test("changelogEntry() finds headings with dates, links and other versions 
   assertEquals(changelogEntry(text, "1.0.0"), "- One.");
   assertEquals(changelogEntry(text, "1.0.0-rc.1"), "- Candidate.");
   assertEquals(changelogEntry(text, "1.0"), undefined);
+});
+
+Deno.test("CHANGELOG.md is in order, and describes the version of deno.json", async () => {
+  const changelog = await Deno.readTextFile(new URL("CHANGELOG.md", ROOT));
+  assertEquals(changelogOrder(changelog), undefined);
+  const { version } = await readManifest();
+  assert(changelogEntry(changelog, version), version);
+});
+
+Deno.test("changelogOrder() wants versions and days to descend, and days that there are", () => {
+  const order = (...headings: string[]) =>
+    changelogOrder(headings.map((heading) => `## ${heading}\n\n- One.\n`).join("\n"));
+  const versions = ["1.10.0", "1.9.0", "1.9.0-rc.10", "1.9.0-rc.2", "1.2.11", "1.2.9", "0.13.0"];
+  const dated = versions.map((version) => `${version} - 2026-01-31`);
+  assertEquals(order("Unreleased", ...dated), undefined);
+  for (let i = 1; i < dated.length; i++) {
+    const [newer = "", older = ""] = dated.slice(i - 1);
+    assertEquals(
+      order("Unreleased", older, newer),
+      `"## ${newer}" is not older than "## ${older}"`,
+    );
+  }
+  assertEquals(
+    order("Unreleased", "1.0.1 - 2026-01-30", "1.0.0 - 2026-01-31"),
+    '"## 1.0.0 - 2026-01-31" is not older than "## 1.0.1 - 2026-01-30"',
+  );
+  const twice = "1.0.0 - 2026-01-31";
+  assertEquals(order("Unreleased", twice, twice), `"## ${twice}" is not older than "## ${twice}"`);
+  for (const bad of ["1.0.0", "1.0.0 - 31.1.2026", "1.0.0 - 2026-02-30", "v1.0.0 - 2026-01-31"]) {
+    assertEquals(order("Unreleased", bad), `"## ${bad}" is not like "## 1.2.3 - 2026-01-31"`);
+  }
+  assertEquals(
+    order("1.0.0 - 2026-01-31", "Unreleased"),
+    'its first heading is not "## Unreleased"',
+  );
 });
