@@ -6,7 +6,7 @@ import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import type { PostgresClient } from "../../src/types.ts";
 import { connect, createDatabase } from "../support/database.ts";
 
-/** Shorter than the README's, in the same order. */
+/** Shorter than those of docs/drivers.md, in the same order. */
 const STATEMENT_TIMEOUT_MS = 100;
 const QUERY_TIMEOUT_MS = 5000;
 

@@ -7,7 +7,7 @@ import { countQueries, EmptiedTables } from "./emptied_tables.ts";
 /** Longer than each case takes, and shorter than the steps of its clock. */
 const BOUND_MS = 20_000;
 
-/** What a store with a cache does later, or not at all: see the README on bounded staleness. */
+/** What a store with a cache does later, or not at all: see docs/staleness.md. */
 const EXCEPT = [
   // The first success of a key makes no row.
   "a key equal to what list() shows for an awkward key is another circuit",

@@ -16,7 +16,7 @@ const PROGRAM = fileURLToPath(import.meta.resolve("./postgres_js_program.ts"));
 const ROOT = fileURLToPath(import.meta.resolve("../.."));
 const NAME = "postgres_js_program";
 const ROUNDS = 40;
-/** As the README advises: with the driver's default, the outcome is a matter of luck. */
+/** As docs/drivers.md advises: with the driver's default, the outcome is a matter of luck. */
 const OPTIONS = JSON.stringify({ fetch_types: false });
 
 const { imports } = JSON.parse(
