@@ -26,8 +26,13 @@ export function assertString(
   throw new TypeError(`Cannot ${action}: "${name}" must be a string, received ${describe(value)}`);
 }
 
+/** A text that only people read. A text column cannot hold NUL and lone surrogates, so they are replaced. */
+export function readableText(text: string): string {
+  return text.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
+}
+
 /**
- * A text that only people read. A text column cannot hold NUL and lone surrogates, so they are replaced.
+ * A text that only people read.
  *
  * @throws Unless the option is a string of a length in the range.
  */
@@ -39,9 +44,7 @@ export function textOf(
   most: number,
 ): string {
   assertString(action, name, value);
-  if (value.length >= least && value.length <= most) {
-    return value.replaceAll("\0", "\ufffd").replace(/\p{Surrogate}/gu, "\ufffd");
-  }
+  if (value.length >= least && value.length <= most) return readableText(value);
   const range = least === 0 ? `at most ${most}` : `from ${least} to ${most}`;
   throw new RangeError(
     `Cannot ${action}: "${name}" must have ${range} characters, received ${describe(value)}`,

@@ -1,66 +1,15 @@
-import {
-  assertCount,
-  assertFunction,
-  assertMilliseconds,
-  assertOneOf,
-  assertOptions,
-  assertString,
-  textOf,
-} from "./check.ts";
-import { MAX_ACTOR } from "./force.ts";
 import { describe } from "../describe.ts";
 import { isOptions } from "../option_names.ts";
+import { readableText } from "./check.ts";
 import { assertNeeds, resolveRules } from "./resolve_rules.ts";
+import { ACTION, assertStoreOptions, type StoreOption } from "./store_checks.ts";
 import type {
   CircuitRules,
   OutageChange,
-  PolicyOnlyOptions,
   PostgresCircuitBreakerStoreOptions,
 } from "./store_options.ts";
 
-const ACTION = "create store";
-
-/** The longest that a timer of JavaScript waits. */
-const MAX_TIMER = 2 ** 31 - 1;
-
 const DAY_MS = 24 * 60 * 60 * 1000;
-
-type StoreOption = Exclude<keyof PostgresCircuitBreakerStoreOptions, keyof PolicyOnlyOptions>;
-
-/** The options that both stores check, whether they use them or not. */
-export const STORE_OPTIONS: readonly StoreOption[] = [
-  "table",
-  "now",
-  "resetTimeoutMs",
-  "halfOpenMax",
-  "probeTimeoutMs",
-  "trip",
-  "failureThreshold",
-  "failureWindowMs",
-  "failureRateThreshold",
-  "slowCallRateThreshold",
-  "slowCallDurationMs",
-  "windowMs",
-  "minimumThroughput",
-  "quorum",
-  "successThreshold",
-  "resetBackoff",
-  "rampUpMs",
-  "timeoutMs",
-  "onOutage",
-  "onOutageChange",
-  "onError",
-  "durability",
-  "pruneIdleMs",
-  "maxCircuits",
-  "maxStalenessMs",
-  "countWithinMs",
-  "historyMs",
-  "historyRows",
-  "instanceId",
-  "waitUntil",
-  "mode",
-];
 
 /** The options that the store in memory checks and ignores. */
 export const IGNORED_IN_MEMORY: readonly StoreOption[] = [
@@ -124,27 +73,12 @@ export function storeArguments<Options extends object>(
 
 /** Checks the options of a store and fills in the defaults. */
 export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): ResolvedOptions {
-  assertOptions(ACTION, options, STORE_OPTIONS);
+  assertStoreOptions(options);
   const { now, table, timeoutMs = 1000, onOutage = "throw", onOutageChange, onError } = options;
-  if (table !== undefined) assertString(ACTION, "table", table);
-  assertFunction(ACTION, "now", now);
-  assertTimer("timeoutMs", timeoutMs);
-  assertOneOf(ACTION, "onOutage", onOutage, ["throw", "local"]);
-  assertFunction(ACTION, "onOutageChange", onOutageChange);
-  assertFunction(ACTION, "onError", onError);
-  const { durability = "default", pruneIdleMs, maxCircuits } = options;
-  assertOneOf(ACTION, "durability", durability, ["default", "relaxed"]);
-  assertMilliseconds(ACTION, "pruneIdleMs", pruneIdleMs);
-  assertCount(ACTION, "maxCircuits", maxCircuits, 100, 100_000_000);
-  const { maxStalenessMs = 0 } = options;
-  if (maxStalenessMs !== 0) assertTimer("maxStalenessMs", maxStalenessMs);
+  const { durability = "default", pruneIdleMs, maxCircuits, maxStalenessMs = 0 } = options;
   const { countWithinMs, historyMs = 30 * DAY_MS, historyRows = 100_000, instanceId } = options;
-  if (countWithinMs !== undefined) assertTimer("countWithinMs", countWithinMs);
   assertNeeds("countWithinMs", countWithinMs, "maxStalenessMs", options.maxStalenessMs);
-  assertMilliseconds(ACTION, "historyMs", historyMs);
-  assertCount(ACTION, "historyRows", historyRows, 1, 10_000_000);
   const rules = resolveRules(options);
-  assertFunction(ACTION, "waitUntil", options.waitUntil);
   if (options.waitUntil !== undefined) assertNoTimers(options);
   return {
     waitUntil: options.waitUntil,
@@ -161,9 +95,7 @@ export function resolveOptions(options: PostgresCircuitBreakerStoreOptions): Res
     countWithinMs: countWithinMs ?? (rules.trip.rates === undefined ? 60_000 : 10_000),
     historyMs: Math.ceil(historyMs),
     historyRows,
-    instanceId: instanceId === undefined
-      ? undefined
-      : textOf(ACTION, "instanceId", instanceId, 1, MAX_ACTOR),
+    instanceId: instanceId && readableText(instanceId),
     isObserving: isObservingOf(options.mode, rules),
     hasTrip: options.trip !== undefined || rules.trip.isByStore,
     rules,
@@ -186,16 +118,7 @@ function assertNoTimers({ pruneIdleMs, maxCircuits, quorum }: PostgresCircuitBre
   );
 }
 
-function assertTimer(name: string, value: number): void {
-  assertMilliseconds(ACTION, name, value);
-  if (value <= MAX_TIMER) return;
-  throw new RangeError(
-    `Cannot ${ACTION}: "${name}" must be at most ${MAX_TIMER}, received ${value}`,
-  );
-}
-
-function isObservingOf(mode: unknown, { trip }: CircuitRules): boolean {
-  assertOneOf(ACTION, "mode", mode ?? "enforce", ["enforce", "observe"]);
+function isObservingOf(mode: string | undefined, { trip }: CircuitRules): boolean {
   if (mode !== "observe" || trip.isByStore) return mode === "observe";
   throw new TypeError(
     `Cannot ${ACTION}: "mode" needs a rule by which the store opens circuits, such as ` +

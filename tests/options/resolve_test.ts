@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { IGNORED_IN_MEMORY, resolveOptions, STORE_OPTIONS } from "../../src/options/resolve.ts";
+import { IGNORED_IN_MEMORY, resolveOptions } from "../../src/options/resolve.ts";
+import { STORE_OPTIONS } from "../../src/options/store_checks.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "../../src/options/store_options.ts";
 
 /** What some options need, so that each can be changed alone. */
