@@ -2,17 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** The files and folders whose language this test checks. */
-const SCANNED: readonly string[] = [
-  "src/",
-  "mod.ts",
-  "README.md",
-  "docs/",
-  "CONTRIBUTING.md",
-  "CHANGELOG.md",
-  "scripts/",
-  "tests/",
-];
+/** The files and folders whose language this test checks, beside the documents in the root. */
+const SCANNED: readonly string[] = ["src/", "mod.ts", "docs/", "scripts/", "tests/"];
 
 /** Words that need a named subject, or a field's own word, instead. Whole words in any case. */
 const WORDS: readonly string[] = [
@@ -173,6 +164,7 @@ async function scannedFiles(): Promise<Map<string, string>> {
     }
   };
   for (const path of SCANNED) await visit(path);
+  for await (const { name } of Deno.readDir(ROOT)) if (name.endsWith(".md")) await visit(name);
   return found;
 }
 
