@@ -3,27 +3,20 @@ import { readManifest } from "../../scripts/npm/manifest.ts";
 import { closureOf } from "../../scripts/npm/modules.ts";
 import { ROOT } from "../../scripts/workspace.ts";
 
-const QUICK_STARTS = { "### Deno": "deno", "### Node": "node", "### Bun": "bun" };
-
-Deno.test("the README's quick starts are the files that the tests of the package run", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
-  for (const [heading, name] of Object.entries(QUICK_STARTS)) {
-    const section = readme.slice(readme.indexOf(`\n${heading}`));
-    const [, block] = /^```ts ignore\n([^]*?)^```$/m.exec(section) ?? [];
-    const file = new URL(`tests/examples/${name}_quick_start.ts`, ROOT);
-    assertEquals(block, await Deno.readTextFile(file), heading);
-  }
-});
-
 const APPS = {
   "## Hono on Deno": "hono_deno",
   "## Hono on Node": "hono_node",
   "## Express on Node": "express_node",
   "## Bun": "bun_serve",
+  "## Stoma on Node": "stoma_node",
+  "## Cloudflare Workers": "workers",
 };
 
 Deno.test("the apps of the docs are the files of which the tests run two instances", async () => {
   const docs = await Deno.readTextFile(new URL("docs/apps.md", ROOT));
+  const files: string[] = [];
+  for await (const { name } of Deno.readDir(new URL("tests/examples", ROOT))) files.push(name);
+  assertEquals(Object.values(APPS).map((name) => `${name}.ts`).toSorted(), files.toSorted());
   for (const [heading, name] of Object.entries(APPS)) {
     const section = docs.slice(docs.indexOf(`\n${heading}\n`));
     const [, block] = /^```ts ignore\n([^]*?)^```$/m.exec(section) ?? [];

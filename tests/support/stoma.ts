@@ -52,6 +52,7 @@ export interface GatewayOptions {
 export interface Stoma {
   createGateway(options: GatewayOptions): StomaGateway;
   circuitBreaker(options?: CircuitBreakerPolicyOptions): StomaPolicy;
+  timeout(options?: { timeoutMs?: number }): StomaPolicy;
   InMemoryCircuitBreakerStore: new () => CircuitBreakerStore;
 }
 

@@ -24,7 +24,7 @@ const CONFIG = {
   },
 };
 const GATEWAY_ENTRY = `export {
-  circuitBreaker, createGateway, InMemoryCircuitBreakerStore
+  circuitBreaker, createGateway, InMemoryCircuitBreakerStore, timeout
 } from "./stoma/index.js";`;
 const ADAPTERS_ENTRY = `export {
   POSTGRES_SCHEMA_SQL, PostgresCircuitBreakerStore, RedisCircuitBreakerStore

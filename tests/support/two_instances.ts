@@ -126,8 +126,19 @@ async function firstUrl(
   return { url: find(), rest: read(() => false) };
 }
 
-/** Runs the scene. It throws where something is not as it has to be. */
-export async function twoInstances(launch: Launch, databaseUrl: string): Promise<void> {
+/** Checks an answer of an app whose circuit is open. */
+type AssertRefused = (answer: Answer, title: string) => void;
+
+/**
+ * Runs the scene. It throws where something is not as it has to be.
+ *
+ * @param assertRefused What a refusal is; that of this package without it.
+ */
+export async function twoInstances(
+  launch: Launch,
+  databaseUrl: string,
+  assertRefused: AssertRefused = assertProblem,
+): Promise<void> {
   await using upstream = await FaultyUpstream.start();
   const env = {
     DATABASE_URL: databaseUrl,
@@ -138,20 +149,29 @@ export async function twoInstances(launch: Launch, databaseUrl: string): Promise
   await using first = await Instance.start(launch, env);
   await using second = await Instance.start(launch, env);
   const instances = [first, second];
-  await outage(upstream, instances, "/payments/1", "fails", 500);
-  await outage(upstream, instances, "/payments/2", "resets", 502);
-  await outage(upstream, instances, "/payments/3", "hangs", 504);
-  await outage(upstream, instances, "/reports/1", "fails", 500);
+  const outage = (path: string, fault: UpstreamMode, status: number) =>
+    playOutage({ upstream, instances, assertRefused, path, fault, status });
+  await outage("/payments/1", "fails", 500);
+  await outage("/payments/2", "resets", 502);
+  await outage("/payments/3", "hangs", 504);
+  await outage("/reports/1", "fails", 500);
   for (const instance of instances) await instance.stop();
 }
 
+/** An outage of the upstream, and what it is seen with. */
+interface Outage {
+  readonly upstream: FaultyUpstream;
+  readonly instances: readonly Instance[];
+  readonly assertRefused: AssertRefused;
+  readonly path: string;
+  readonly fault: UpstreamMode;
+  /** What the app makes of the fault. */
+  readonly status: number;
+}
+
 /** The upstream has a fault, and recovers. */
-async function outage(
-  upstream: FaultyUpstream,
-  instances: readonly Instance[],
-  path: string,
-  fault: UpstreamMode,
-  status: number,
+async function playOutage(
+  { upstream, instances, assertRefused, path, fault, status }: Outage,
 ): Promise<void> {
   const title = `${path}, upstream ${fault}`;
   const askAll = (times: number) =>
@@ -196,12 +216,24 @@ async function outage(
   await until(async () => (await askAll(1)).every((answer) => answer.status === 200), 10_000);
 }
 
-function assertRefused({ status, headers, text }: Answer, title: string): void {
-  assertEquals(status, 503, `${title}: ${text}`);
+/** A refusal of this package. */
+function assertProblem(answer: Answer, title: string): void {
+  const { headers, text } = answer;
+  assertInTime(answer, title);
   assertEquals(headers.get("content-type"), "application/problem+json", title);
   assertEquals(headers.get("cache-control"), "no-store", title);
+  assertEquals(JSON.parse(text).status, 503, title);
+}
+
+/** A refusal of Stoma's policy. */
+export function assertRefusedByStoma(answer: Answer, title: string): void {
+  assertInTime(answer, title);
+  assertEquals(JSON.parse(answer.text).error, "circuit_open", title);
+}
+
+function assertInTime({ status, headers, text }: Answer, title: string): void {
+  assertEquals(status, 503, `${title}: ${text}`);
   const seconds = Number(headers.get("retry-after"));
   const isInTime = Number.isInteger(seconds) && seconds >= 1 && seconds <= 10;
   assert(isInTime, `${title}: Retry-After ${headers.get("retry-after")}`);
-  assertEquals(JSON.parse(text).status, 503, title);
 }

@@ -5,16 +5,20 @@
  */
 
 import { createDatabase } from "../../../tests/support/database.ts";
-import { twoInstances } from "../../../tests/support/two_instances.ts";
+import { assertRefusedByStoma, twoInstances } from "../../../tests/support/two_instances.ts";
 import { ROOT } from "../../workspace.ts";
 import { toJavaScript, toScript } from "../transplant.ts";
 import { type Report, resultOf } from "./report.ts";
 import type { Runtime } from "./runtimes.ts";
 
-/** The apps, and the runtime of each. Deno's runs from the sources in `deno task test`. */
+/**
+ * The apps, and the runtime of each. Deno's runs from the sources in `deno task test`, and that for
+ * Workers among the checks of Workers.
+ */
 export const APPS: Readonly<Record<string, string>> = {
   express_node: "node",
   hono_node: "node",
+  stoma_node: "node",
   bun_serve: "bun",
 };
 
@@ -36,7 +40,12 @@ export async function checkApps(
     await report.group(`${runtime.name}, two instances of ${source}`, async () => [
       await resultOf("they share circuits, and one probe", async () => {
         await using own = await createDatabase(database);
-        await twoInstances({ command: [...runtime.command, file], cwd: project }, own.url);
+        const launch = { command: [...runtime.command, file], cwd: project };
+        await twoInstances(
+          launch,
+          own.url,
+          app.startsWith("stoma") ? assertRefusedByStoma : undefined,
+        );
       }),
     ]);
   }

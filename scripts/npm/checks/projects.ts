@@ -9,21 +9,25 @@ import { describeExports } from "../../../tests/npm/exports.ts";
 import { connect, createDatabase } from "../../../tests/support/database.ts";
 import { bundleStoma } from "../../../tests/support/stoma.ts";
 import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts";
+import { CLOUDFLARE_WORKERS } from "../../../tests/documents/stand_ins.ts";
 import { ROOT } from "../../workspace.ts";
 import { type Manifest, specifierOf } from "../manifest.ts";
-import { toJavaScript, toScript, transplant } from "../transplant.ts";
+import { toScript, transplant } from "../transplant.ts";
 import { APPS, checkApps } from "./apps.ts";
+import { checkGettingStarted, gettingStarted } from "./getting_started.ts";
 import { checkProgram } from "./program.ts";
 import type { ProgramQueue } from "./program_queue.ts";
-import { ensure, type Report, type Result, resultOf } from "./report.ts";
+import { checkQuickStarts, quickStarts } from "./quick_starts.ts";
+import { repairStoma } from "./repair_stoma.ts";
+import { type Report, type Result, resultOf } from "./report.ts";
 import { runProgram, type Runtime } from "./runtimes.ts";
 import { checkSizes } from "./sizes.ts";
 
-const STOMA = "@homegrower-club/stoma";
 const TYPE_PACKAGES = ["@types/node@26.6.6", "typescript@7.0.2"];
 /** The name of the project that has nothing but the package. */
 const PLAIN = "plain";
-const PROGRAMS = ["conformance", "entries", "frameworks", "gateway", "quick_start"];
+const PROGRAMS = ["conformance", "entries", "frameworks", "gateway"];
+const DRIVERS = ["pg", "postgres", "@neondatabase/serverless"];
 const FRAMEWORKS = ["@hono/node-server", "@types/express", "connect", "express", "hono"];
 
 /** What all runs in projects share. */
@@ -69,7 +73,7 @@ export async function checkOnDatabase(
   const { queue, manifest, tarball, report } = ground;
   const project = await queue.project("drivers", [
     tarball,
-    ...["pg", "@types/pg", "postgres", "bun-types", ...FRAMEWORKS].map((name) =>
+    ...[...DRIVERS, "@types/pg", "bun-types", ...FRAMEWORKS].map((name) =>
       withoutScheme(manifest.imports[name]!)
     ),
     withoutScheme(STOMA_PACKAGE),
@@ -114,11 +118,12 @@ export async function checkOnDatabase(
   }));
   for (const runtime of runtimes) {
     await report.group(
-      `${runtime.name}, quick start`,
-      () => checkQuickStart(ground, runtime, project),
+      `${runtime.name}, getting started`,
+      () => checkGettingStarted(ground, runtime, project),
     );
     await checkApps(report, runtime, project, ground.database);
   }
+  await checkQuickStarts(ground, runtimes, stoma);
   await checkProgram(ground, runtimes, project, `${queue.path}/${PLAIN}`);
 }
 
@@ -158,46 +163,29 @@ async function transplantRequiring(manifest: Manifest, project: string): Promise
   return folder;
 }
 
-/** Runs the quick start that the README has for a runtime, and looks at what it left behind. */
-async function checkQuickStart(
-  { queue, database: admin }: Ground,
-  runtime: Runtime,
-  project: string,
-): Promise<Result[]> {
-  await using database = await createDatabase(admin);
-  const [name = ""] = runtime.name.toLowerCase().split(" ");
-  const source = quickStart(name);
-  let text = await Deno.readTextFile(new URL(`tests/examples/${source}`, ROOT));
-  const isNode = name === "node";
-  // Node 20 does not take types away by itself; the others run the file as it is.
-  if (isNode) text = toJavaScript(text, source);
-  const file = `${project}/${isNode ? toScript(source) : source}`;
-  await Deno.writeTextFile(file, text);
-  const args = [toScript(programPath("quick_start")), file, STOMA];
-  const results = await runProgram(queue, runtime, project, args, { DATABASE_URL: database.url });
-  return [
-    ...results,
-    await resultOf("the circuit is open in the database", async () => {
-      await using sql = connect(database.url);
-      const rows = await sql`select state from stoma_circuit_breakers`;
-      ensure(
-        rows.length === 1 && rows[0]?.state === "open",
-        `received ${JSON.stringify(rows)}`,
-      );
-    }),
-  ];
-}
-
-/** Compiles the quick starts and the apps with the types of everything that they import. */
+/** Compiles what is copied from the documents, with the types of everything that it imports. */
 async function checkExampleTypes(queue: ProgramQueue, project: string): Promise<Result[]> {
+  const examples: [file: string, runtime: string, text: string][] = [];
+  for (const [index, { text }] of (await quickStarts()).entries()) {
+    examples.push([`readme_${index}.ts`, "node", text]);
+  }
+  for (const [index, { heading, text }] of (await gettingStarted()).entries()) {
+    const runtime = heading.startsWith("Bun") ? "bun" : "node";
+    examples.push([`getting_started_${index}.ts`, runtime, text]);
+  }
+  for (const [app, runtime] of Object.entries({ ...APPS, workers: "workers" })) {
+    const text = await Deno.readTextFile(new URL(`tests/examples/${app}.ts`, ROOT));
+    examples.push([`${app}.ts`, runtime, text]);
+  }
+  await Deno.writeTextFile(`${project}/cloudflare_workers.ts`, CLOUDFLARE_WORKERS);
+  const types: Readonly<Record<string, string>> = {
+    node: "node",
+    workers: "node",
+    bun: "bun-types",
+  };
   const results: Result[] = [];
-  const examples: [file: string, runtime: string][] = [
-    ...["node", "bun", "deno"].map((name): [string, string] => [quickStart(name), name]),
-    ...Object.entries(APPS).map(([app, name]): [string, string] => [`${app}.ts`, name]),
-  ];
-  const types: Readonly<Record<string, string>> = { node: "node", bun: "bun-types" };
-  for (const [file, runtime] of examples) {
-    await Deno.copyFile(new URL(`tests/examples/${file}`, ROOT), `${project}/${file}`);
+  for (const [file, runtime, text] of examples) {
+    await Deno.writeTextFile(`${project}/${file}`, text);
     const compilerOptions = {
       strict: true,
       noEmit: true,
@@ -205,33 +193,21 @@ async function checkExampleTypes(queue: ProgramQueue, project: string): Promise<
       module: "esnext",
       moduleResolution: "bundler",
       types: [types[runtime]],
+      paths: { "cloudflare:workers": ["./cloudflare_workers.ts"] },
       // Errors in the types of other packages are not ours to mend.
       skipLibCheck: true,
     };
     const config = `${project}/tsconfig.${file}.json`;
     await Deno.writeTextFile(config, JSON.stringify({ compilerOptions, files: [file] }));
-    const command = runtime === "deno"
-      ? [Deno.execPath(), "check", "--quiet", "--no-lock", "--node-modules-dir=manual", file]
-      : ["node", `${project}/node_modules/typescript/bin/tsc`, "-p", config];
-    results.push(await resultOf(`${file} compiles`, () => queue.runOk(command, project)));
+    const tsc = `${project}/node_modules/typescript/bin/tsc`;
+    results.push(
+      await resultOf(
+        `${file} compiles`,
+        () => queue.runOk(["node", tsc, "-p", config], project),
+      ),
+    );
   }
   return results;
-}
-
-/**
- * Makes the installed gateway importable: it is published with the `exports` of its sources, and
- * what it does export imports files by names that no runtime resolves.
- */
-async function repairStoma(project: string, bundle: string): Promise<void> {
-  const folder = `${project}/node_modules/${STOMA}`;
-  const packageJson = JSON.parse(await Deno.readTextFile(`${folder}/package.json`));
-  packageJson.exports = packageJson.publishConfig.exports;
-  await Deno.writeTextFile(`${folder}/package.json`, JSON.stringify(packageJson));
-  await Deno.copyFile(bundle, `${folder}/dist/index.js`);
-}
-
-function quickStart(runtime: string): string {
-  return `${runtime}_quick_start.ts`;
 }
 
 function withoutScheme(specifier: string): string {

@@ -10,21 +10,22 @@ import { toScript } from "../transplant.ts";
 
 const STARTS_WITHIN_MS = 60_000;
 
-/** Bundles the worker as wrangler does, and runs it until its standard input ends. */
-const HOST = `
+/**
+ * What a program begins with that runs a worker: `bundle` makes one module of it, as wrangler does. Miniflare's
+ * Hyperdrive does not listen for the errors of its sockets: a lost one would end the program.
+ */
+export const HOST_BEGIN = `
 import { build } from "esbuild";
 import { builtinModules } from "node:module";
 import { fileURLToPath } from "node:url";
 import { Miniflare } from "miniflare";
 
-// Miniflare's Hyperdrive does not listen for the errors of its sockets: a lost one would end this program.
 let isReady = false;
 process.on("uncaughtException", (error) => {
   if (!isReady) throw error;
 });
-const { worker, hyperdrive, upstream } = JSON.parse(process.argv[2]);
-await build({
-  entryPoints: [worker],
+const bundle = (entryPoint, outfile) => build({
+  entryPoints: [entryPoint],
   bundle: true,
   format: "esm",
   platform: "neutral",
@@ -43,16 +44,26 @@ await build({
   banner: {
     js: 'import { createRequire } from "node:module"; const require = createRequire("file:///worker");',
   },
-  outfile: "bundle/worker.mjs",
+  outfile,
   logLevel: "warning",
 });
-const miniflare = new Miniflare({
+const common = {
   host: "127.0.0.1",
   port: 0,
   modules: true,
-  scriptPath: "bundle/worker.mjs",
   compatibilityDate: "2026-02-01",
   compatibilityFlags: ["nodejs_compat"],
+};
+`;
+
+/** Runs the worker until its standard input ends. */
+const HOST = `${HOST_BEGIN}
+const { worker, hyperdrive, upstream } = JSON.parse(process.argv[2]);
+const scriptPath = "bundle/worker.mjs";
+await bundle(worker, scriptPath);
+const miniflare = new Miniflare({
+  ...common,
+  scriptPath,
   bindings: { UPSTREAM: upstream },
   hyperdrives: { HYPERDRIVE: hyperdrive },
 });

@@ -17,6 +17,7 @@ import { until } from "../../../tests/support/until.ts";
 import { transplant } from "../transplant.ts";
 import type { Ground } from "./projects.ts";
 import { ensure, type Result, resultOf } from "./report.ts";
+import { checkWorkerApp } from "./worker_app.ts";
 import { Workerd } from "./workerd.ts";
 
 const WORKER = "tests/npm/workers/worker.ts";
@@ -73,6 +74,7 @@ export async function checkWorkers(
   for (const [name, check] of Object.entries(CHECKS)) {
     results.push(await resultOf(name, () => check(scene)));
   }
+  results.push(await checkWorkerApp(project, server.url));
   return results;
 }
 
