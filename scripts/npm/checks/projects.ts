@@ -6,7 +6,7 @@
 
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { describeExports } from "../../../tests/npm/exports.ts";
-import { connect, createDatabase } from "../../../tests/support/database.ts";
+import { createDatabase } from "../../../tests/support/database.ts";
 import { bundleStoma } from "../../../tests/support/stoma.ts";
 import { PACKAGE as STOMA_PACKAGE } from "../../../tests/support/stoma_bundle.ts";
 import { CLOUDFLARE_WORKERS } from "../../../tests/documents/stand_ins.ts";
