@@ -98,6 +98,7 @@ export async function checkQuickStarts(
   const [readme, blocks] = [await readReadme(), await quickStarts()];
   const names = blocks.map(({ heading }) => heading.replace(/^Quick start: /, ""));
   ensure(`${names}` === `${Object.keys(CHECKS)}`, `the README has the quick starts ${names}`);
+  const folders = new Map<string, string>();
   for (const runtime of runtimes) {
     await ground.report.group(`${runtime.name}, the README in an empty folder`, async () => {
       const results: Result[] = [];
@@ -109,7 +110,9 @@ export async function checkQuickStarts(
             const upstream = await startUpstream();
             upstream.status = 500;
             try {
-              const folder = await install(ground, runtime, name, readme);
+              const command = installation(ground.manifest, ground.tarball, runtime, name, readme);
+              const folder = folders.get(`${command}`) ?? await newFolder(ground, command);
+              folders.set(`${command}`, folder);
               if (name === "Stoma") await repairStoma(folder, stoma.gatewayPath);
               await Deno.writeTextFile(`${folder}/main.mjs`, text);
               await CHECKS[name]!({
@@ -131,26 +134,32 @@ export async function checkQuickStarts(
 }
 
 /**
- * Installs what the README says into an empty folder, with the versions that the tests use, and the
- * package from its tarball. Deno installs no tarball, so npm does it there.
+ * How to install what the README says, with the versions that the tests use, and the package from its
+ * tarball. Deno installs no tarball, so npm does it there.
  */
-async function install(
-  { queue, manifest, tarball }: Ground,
+function installation(
+  manifest: Manifest,
+  tarball: string,
   { name: runtime, command }: Runtime,
   quickStart: string,
   readme: string,
-): Promise<string> {
+): string[] {
   const isBun = runtime.startsWith("Bun");
   const line = new RegExp(`^${isBun ? "bun add" : "npm install"} (.+)$`, "m").exec(readme)?.[1];
   const more = quickStart === "Stoma" ? /^Install (`.+`) as well\.$/m.exec(readme)?.[1] : "";
   ensure(line !== undefined && more !== undefined, "the README does not say what to install");
   const wanted = [...line.split(" "), ...[...more.matchAll(/`(.+?)`/g)].map(([, each]) => each!)];
-  const packages = wanted.map((each) => each === manifest.name ? tarball : pinned(manifest, each));
+  return [
+    ...isBun
+      ? [...command.slice(0, -1), "add"]
+      : npm("install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"),
+    ...wanted.map((each) => each === manifest.name ? tarball : pinned(manifest, each)),
+  ];
+}
+
+async function newFolder({ queue }: Ground, command: readonly string[]): Promise<string> {
   const folder = await Deno.makeTempDir({ dir: queue.path, prefix: "user_" });
-  const installer = isBun
-    ? [...command.slice(0, -1), "add"]
-    : npm("install", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund");
-  await queue.runOk([...installer, ...packages], folder);
+  await queue.runOk(command, folder);
   return folder;
 }
 
