@@ -1,3 +1,4 @@
+import type { Vote } from "../circuit.ts";
 import { keepLast } from "../keep_last.ts";
 import type { Answer, Votes } from "../ports.ts";
 import type { Call } from "../time/call.ts";
@@ -98,11 +99,16 @@ export class Ballots {
     await this.#sendNow(ballot, call);
   }
 
-  /** The fleet's circuit has moved, or was zeroed. Its votes ended with that. */
-  follow(ballot: Ballot): void {
+  /**
+   * The fleet's circuit has moved, or was zeroed. Its votes ended with that. A vote that came after it stands,
+   * although this instance hears of it only now.
+   *
+   * @param standing The votes of the circuit as it is now.
+   */
+  follow(ballot: Ballot, standing: readonly Vote[] = []): void {
     ballot.isOpen = false;
     ballot.votedAt = undefined;
-    ballot.mayStand = false;
+    ballot.mayStand = standing.some(({ label }) => label === this.#options.label);
   }
 
   /** A call shows that the instance lives: sends in the background what is due. */
@@ -159,9 +165,14 @@ export class Ballots {
     // Also where no answer comes.
     ballot.mayStand = true;
     const sentAt = now();
-    const answer = await votes.vote(call, ballot.key);
-    // The fleet's circuit can have moved meanwhile, and closed again.
-    ballot.mayStand = true;
+    let answer: Answer;
+    try {
+      answer = await votes.vote(call, ballot.key);
+    } finally {
+      // The fleet's circuit can have moved meanwhile, and closed again: then the vote may stand, answered
+      // or not.
+      ballot.mayStand = true;
+    }
     const wasOpen = ballot.isOpen;
     if (wasOpen) ballot.votedAt = sentAt;
     onAnswer(ballot, answer);

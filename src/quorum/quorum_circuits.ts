@@ -1,4 +1,4 @@
-import type { Circuit, Round } from "../circuit.ts";
+import type { Circuit, Round, Vote } from "../circuit.ts";
 import type { Act, Force } from "../options/force.ts";
 import type { ResolvedListOptions } from "../options/list.ts";
 import type { CircuitRules } from "../options/store_options.ts";
@@ -236,13 +236,13 @@ export class QuorumCircuits implements Calls, Admin {
     const known = ballot.zeroedVersion ?? zeroedVersion;
     ballot.zeroedVersion = Math.max(known, zeroedVersion);
     const isOpened = circuit !== undefined && effectiveState(circuit, circuit.readAt) !== "closed";
-    if (isOpened || zeroedVersion > known) this.#clear(ballot);
+    if (isOpened || zeroedVersion > known) this.#clear(ballot, circuit?.details.votes);
   }
 
-  #clear(ballot: Ballot): void {
+  #clear(ballot: Ballot, standing?: readonly Vote[]): void {
     if (ballot.hasResults) this.#own.forget(ballot.key);
     ballot.hasResults = false;
-    this.#ballots.follow(ballot);
+    this.#ballots.follow(ballot, standing);
   }
 }
 

@@ -167,6 +167,29 @@ Deno.test("a vote without an answer is withdrawn, and one that was never sent is
   assertEquals(stage.sent, ["vote api", "withdraw api", "withdraw api"]);
 });
 
+Deno.test("a vote without an answer is withdrawn where the fleet's circuit moved meanwhile", async () => {
+  const stage = new Stage();
+  const ballot = stage.ballots.findOrAdd("api");
+  const opened = stage.ballots.open(ballot, stage.call());
+  await settled();
+  // The fleet opens, closes again, and then the vote comes, whose answer is lost.
+  stage.ballots.follow(ballot);
+  stage.inFlight.shift()!.fail();
+  await opened;
+  stage.ballots.renew(ballot);
+  await stage.answerAll();
+  stage.ballots.renew(ballot);
+  assertEquals(stage.sent, ["vote api", "withdraw api"]);
+});
+
+Deno.test("a vote that came after a zeroing is withdrawn, although the zeroing is heard of later", async () => {
+  const stage = new Stage();
+  const ballot = await stage.cast();
+  stage.ballots.follow(ballot, [{ label: "me", seenAt: stage.at }]);
+  stage.ballots.renew(ballot);
+  assertEquals(stage.sent, ["vote api", "withdraw api"]);
+});
+
 Deno.test("what the fleet's circuit has ended is not withdrawn", async () => {
   const stage = new Stage();
   const ballot = await stage.cast();
