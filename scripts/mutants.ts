@@ -1,0 +1,139 @@
+/**
+ * `deno task mutants [subjects or files] [--workers=2] [--report=FILE] [--again=FILE] [--proof=N]`:
+ * changes the sources at one place at a time, and shows the changes that no test notices.
+ *
+ * `--again` judges only what survived in an earlier report. `--proof` lets `deno test` judge again all
+ * that survived, and N that did not.
+ *
+ * @module
+ */
+
+import { createDatabase } from "../tests/support/database.ts";
+import { GuardedFolder } from "../tests/support/guarded_folder.ts";
+import { startPostgres } from "../tests/support/postgres_server.ts";
+import { filesOf, instrument, type Mutant } from "./mutants/instrument.ts";
+import { summaryOf, survivorLine } from "./mutants/summary.ts";
+import { type Subject, SUBJECTS } from "./mutants/subjects.ts";
+import { Trial, type Verdict } from "./mutants/trial.ts";
+import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
+
+/** How many random histories the tests of the model play, in place of ten times as many. */
+const RUNS = "200";
+
+interface Options {
+  readonly subjects: readonly Subject[];
+  readonly workers: number;
+  readonly report: string | undefined;
+  readonly again: string | undefined;
+  readonly proof: number | undefined;
+}
+
+function optionsOf(args: readonly string[]): Options {
+  const named = args.filter((arg) => !arg.startsWith("--"));
+  const value = (name: string) =>
+    args.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+  const proof = value("proof");
+  return {
+    subjects: named.length === 0 ? SUBJECTS : named.map(subjectOf),
+    workers: Number(value("workers") ?? 2),
+    report: value("report"),
+    again: value("again"),
+    proof: proof === undefined ? undefined : Number(proof),
+  };
+}
+
+function subjectOf(given: string): Subject {
+  for (const subject of SUBJECTS) {
+    if (subject.name === given) return subject;
+    const holds = (path: string) => given === path || given.startsWith(`${path}/`);
+    if (subject.sources.some(holds)) return { ...subject, sources: [given] };
+  }
+  const names = SUBJECTS.map(({ name }) => name).join(", ");
+  throw new TypeError(`Cannot find mutants: "${given}" is none of ${names}, and no file in them`);
+}
+
+async function judge(
+  { sources, tests }: Subject,
+  { workers, again, proof }: Options,
+  workspace: Workspace,
+  url: string,
+): Promise<Verdict[]> {
+  await using folder = await GuardedFolder.create();
+  const copy = new URL(`file://${folder.path}/`);
+  const all = await instrument(copy, sources);
+  const mutants = again === undefined ? all : await survivorsOf(again, all);
+  const files: string[] = [];
+  for (const path of tests) {
+    files.push(...await filesOf(path, (name) => name.endsWith("_test.ts")));
+  }
+  const place = {
+    folder: copy,
+    // The package's own name means the copy, too.
+    flags: workspace.flags.map((flag) =>
+      flag.replaceAll(encodeURIComponent(`${ROOT.href}`), encodeURIComponent(copy.href))
+    ),
+    env: { DATABASE_URL: url, JSR_REACHABLE: workspace.jsrReachable ? "1" : "0", RUNS },
+  };
+  const trial = await Trial.prepare(place, files.map((file) => new URL(file, copy).href));
+  const { size, unsound } = trial;
+  console.log(`${mutants.length} mutants, ${size.tests} tests (${(size.ms / 1000).toFixed(1)} s)`);
+  for (const test of unsound) console.log(`judges nothing, since it fails in any case: ${test}`);
+  let judged = 0;
+  const verdicts = await trial.judge(mutants, workers, (verdict) => {
+    if (++judged % 100 === 0) console.log(`${judged} of ${mutants.length}`);
+    if (verdict.fate === "survived" || verdict.fate === "unreached") {
+      console.log(survivorLine(verdict));
+    }
+  });
+  return proof === undefined ? verdicts : await prove(trial, verdicts, proof);
+}
+
+async function survivorsOf(report: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
+  const before: Verdict[] = JSON.parse(await Deno.readTextFile(report));
+  const nameOf = ({ file, original, replacement, line, column }: Mutant) =>
+    [file, line, column, original, replacement].join(" ");
+  const survived = new Set(
+    before.filter(({ fate }) => fate === "survived" || fate === "unreached").map(nameOf),
+  );
+  return mutants.filter((mutant) => survived.has(nameOf(mutant)));
+}
+
+/** `deno test` also sees what a test leaks. It must agree about what did not survive. */
+async function prove(trial: Trial, verdicts: Verdict[], count: number): Promise<Verdict[]> {
+  const proved: Verdict[] = [];
+  const fallen = verdicts.filter(({ fate }) => fate === "killed");
+  const sample = new Set(fallen.toSorted(() => Math.random() - 0.5).slice(0, count));
+  for (const verdict of verdicts) {
+    if (verdict.fate !== "survived" && !sample.has(verdict)) proved.push(verdict);
+    else {
+      const isNoticed = await trial.isNoticedByDeno(verdict);
+      if (verdict.fate === "killed" && !isNoticed) {
+        console.log(`deno test does not notice: ${survivorLine(verdict)}`);
+      }
+      const test = verdict.test ?? "deno test";
+      proved.push(
+        isNoticed ? { ...verdict, fate: "killed", test } : { ...verdict, fate: "survived" },
+      );
+    }
+  }
+  console.log(`deno test judged ${sample.size} that did not survive, and all survivors`);
+  return proved;
+}
+
+if (import.meta.main) {
+  const options = optionsOf(Deno.args);
+  const workspace = await openWorkspace();
+  await using resources = new AsyncDisposableStack();
+  const admin = Deno.env.get("DATABASE_URL") || resources.use(await startPostgres()).url;
+  const verdicts: Verdict[] = [];
+  for (const subject of options.subjects) {
+    const { url } = resources.use(await createDatabase(admin));
+    console.log(`\n${subject.name}: ${subject.sources.join(", ")}`);
+    const found = await judge(subject, options, workspace, url);
+    console.log(summaryOf(subject.name, found));
+    verdicts.push(...found);
+    if (options.report !== undefined) {
+      await Deno.writeTextFile(options.report, JSON.stringify(verdicts, null, 1));
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** What `deno task mutants` changes, and the tests that have to notice. */
+
+/** Sources that are changed together, and their tests. Both are files, or folders. */
+export interface Subject {
+  readonly name: string;
+  readonly sources: readonly string[];
+  readonly tests: readonly string[];
+}
+
+/** The subjects by the names that `deno task mutants` takes. The tests are those that take little time. */
+export const SUBJECTS: readonly Subject[] = [
+  {
+    name: "rules",
+    sources: ["src/rules"],
+    tests: [
+      ...[
+        ...["backoff", "counting", "forcing", "logging", "memory_log", "moving", "probing"],
+        ...["probing_model", "ramping", "rate_oracle", "refusing", "segments", "settling", "state"],
+        ...["suspicion", "tripping", "voting"],
+      ].map((rule) => `tests/rules/${rule}_test.ts`),
+      ...["tests/conformance/memory_test.ts", "tests/messages_test.ts"],
+    ],
+  },
+  {
+    name: "coalescer",
+    sources: ["src/postgres/coalescer.ts"],
+    tests: [
+      "tests/postgres/coalescer_test.ts",
+      "tests/postgres/dispatcher_test.ts",
+    ],
+  },
+  {
+    name: "admission",
+    sources: ["src/admission"],
+    tests: [
+      "tests/admission",
+      "tests/messages_test.ts",
+      "tests/metrics/numbers_test.ts",
+      "tests/metrics/observation_test.ts",
+      "tests/breaker/quick_calls_test.ts",
+      "tests/store_test.ts",
+      "tests/conformance/memory_test.ts",
+    ],
+  },
+  {
+    name: "feed",
+    sources: ["src/feed"],
+    tests: ["tests/feed", "tests/messages_test.ts", "tests/conformance/memory_test.ts"],
+  },
+  {
+    name: "cache",
+    sources: ["src/cache"],
+    tests: ["tests/cache", "tests/edge/cache_test.ts", "tests/messages_test.ts"],
+  },
+];
