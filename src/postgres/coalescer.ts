@@ -220,7 +220,7 @@ export class Coalescer<Answer extends { key: string }> implements Joins<Answer> 
       if (pending !== undefined && this.#settle(pending)) pending.resolve(answer);
     }
     // A key without an answer has no row.
-    if (answers.length < keys.length) {
+    if (statement.waiting > 0) {
       for (const pending of keys) if (this.#settle(pending)) pending.resolve(undefined);
     }
     this.#report(statement, answers.length, undefined);

@@ -111,8 +111,34 @@ Deno.test("Coalescer keeps to its number of keys per statement and loses none", 
   for (let i = 0; i < 3; i++) {
     stage.sent[i]!.end();
     await answers[Math.min(i * 2 + 1, 4)];
+    assertEquals(stage.sent.length, Math.min(i + 2, 3), "one statement at a time");
   }
   assertEquals(stage.sentKeys, [["a", "b"], ["c", "d"], ["e"]]);
+});
+
+Deno.test("Coalescer sends a key again whose call came after the statement with it was sent", async () => {
+  using stage = new Stage({ keys: 2 });
+  const answers = ["a", "b", "c"].map((key) => stage.join(key).answer);
+  await Promise.resolve();
+  answers.push(stage.join("a").answer);
+  for (let i = 0; i < 2; i++) {
+    stage.sent[i]!.end();
+    await answers[2 * i];
+  }
+  assertEquals(stage.sentKeys, [["a", "b"], ["c", "a"]]);
+  assertEquals((await answers[3])!.statement, 2);
+});
+
+Deno.test("Coalescer ignores a row of a key that it did not send", async () => {
+  const rows = Promise.resolve(["b", "foreign", "a"].map((key) => ({ key, statement: 1 })));
+  using stage = new Stage();
+  const { deadlines } = stage;
+  const coalescer = new Coalescer<Answer>(() => rows, {
+    ...{ kind: "read", action: "read circuit", keys: 100, waiting: 100, deadlines },
+    onStatement: () => {},
+  });
+  const answers = ["a", "b", "absent"].map((key) => coalescer.join(deadlines.begin(), key).answer);
+  assertEquals((await Promise.all(answers)).map((answer) => answer?.key), ["a", "b", undefined]);
 });
 
 Deno.test("Coalescer gives a failure to every call of the statement, and to no call of the next", async () => {
@@ -178,6 +204,71 @@ Deno.test("Coalescer sends no call that expired while it gathered", async () => 
   assertEquals(stage.sentKeys, [["a"], ["b"]]);
   stage.sent[1]!.end();
   assertEquals((await next)!.statement, 2);
+});
+
+Deno.test("Coalescer sends what still gathers once the statement in flight is abandoned", async () => {
+  using stage = new Stage({ timeoutMs: 30 });
+  const hanging = stage.join("hanging").answer;
+  await Promise.resolve();
+  const expiring = stage.join("a").answer;
+  const { beganAt, dueAt } = stage.deadlines.begin();
+  const patient = stage.coalescer.join({ beganAt, dueAt: dueAt + 60_000 }, "b").answer;
+  const errors = [hanging, expiring].map((answer) => assertRejects(() => answer));
+  await Promise.all(errors);
+  assertEquals(stage.sentKeys, [["hanging"], ["b"]]);
+  stage.sent[1]!.end();
+  assertEquals(await patient, { key: "b", statement: 2 });
+});
+
+Deno.test("Coalescer gives a call the last refusal at its deadline, also one that gathers", async () => {
+  using stage = new Stage({ timeoutMs: 30 });
+  const sent = stage.join("a").answer;
+  await Promise.resolve();
+  const gathering = stage.join("b").answer;
+  stage.sent[0]!.demand.refusal = new Error("read only");
+  for (const answer of [sent, gathering]) await assertRejects(() => answer, Error, "read only");
+  const next = stage.join("c").answer;
+  await assertRejects(() => next, Error, "read only");
+  const answered = stage.join("d").answer;
+  await Promise.resolve();
+  stage.sent[2]!.end();
+  await answered;
+  await assertRejects(() => stage.join("e").answer, StoreTimeoutError);
+});
+
+Deno.test("Coalescer settles each key once with the deadlines", async () => {
+  using stage = new Stage({ timeoutMs: 30 });
+  let settled = 0;
+  const settle = stage.deadlines.settled.bind(stage.deadlines);
+  stage.deadlines.settled = () => {
+    settled++;
+    settle();
+  };
+  for (const end of ["end", "fail"] as const) {
+    const answers = ["a", "b", "a", "absent"].map((key) => stage.join(key).answer);
+    await Promise.resolve();
+    stage.sent.at(-1)![end](new Error("gone"));
+    await Promise.allSettled(answers);
+  }
+  assertEquals(settled, 6);
+  await assertRejects(() => stage.join("a").answer);
+  stage.sent.at(-1)!.end();
+  const next = stage.join("a").answer;
+  await Promise.resolve();
+  stage.sent.at(-1)!.end();
+  await next;
+  assertEquals(settled, 8);
+});
+
+Deno.test("Coalescer reports how long a statement took", async () => {
+  using stage = new Stage();
+  const begin = performance.now();
+  const { answer } = stage.join("a");
+  await Promise.resolve();
+  stage.sent[0]!.end();
+  await answer;
+  const [{ ms }] = stage.events as [StatementEvent];
+  assert(ms >= 0 && ms <= performance.now() - begin, `${ms} ms`);
 });
 
 Deno.test("Coalescer reports each statement once, and not the failure of an abandoned one", async () => {
