@@ -1,7 +1,8 @@
 /**
- * `deno task mutants [subjects or files] [--workers=2] [--report=FILE] [--again=FILE] [--proof=N]`:
- * changes the sources at one place at a time, and shows the changes that no test notices.
+ * `deno task mutants [subjects or files] [--workers=2] [--report=FILE] [--again=FILE] [--proof=N]
+ * [--minutes=N]`: changes the sources at one place at a time, and shows the changes that no test notices.
  *
+ * `--minutes` ends the judging of each subject after that time: what was judged is a random sample.
  * `--again` judges only what survived in an earlier report. `--proof` lets `deno test` judge again all
  * that survived, and N that did not.
  *
@@ -17,8 +18,8 @@ import { type Subject, SUBJECTS } from "./mutants/subjects.ts";
 import { Trial, type Verdict } from "./mutants/trial.ts";
 import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
 
-/** How many random histories the tests of the model play, in place of ten times as many. */
-const RUNS = "200";
+/** Tests of random histories play few of them: how many, or for how many milliseconds. */
+const BRIEF = { RUNS: "200", CACHE_LIMIT: "3000" };
 
 interface Options {
   readonly subjects: readonly Subject[];
@@ -26,6 +27,7 @@ interface Options {
   readonly report: string | undefined;
   readonly again: string | undefined;
   readonly proof: number | undefined;
+  readonly minutes: number;
 }
 
 function optionsOf(args: readonly string[]): Options {
@@ -39,6 +41,7 @@ function optionsOf(args: readonly string[]): Options {
     report: value("report"),
     again: value("again"),
     proof: proof === undefined ? undefined : Number(proof),
+    minutes: Number(value("minutes") ?? Infinity),
   };
 }
 
@@ -54,14 +57,14 @@ function subjectOf(given: string): Subject {
 
 async function judge(
   { sources, tests }: Subject,
-  { workers, again, proof }: Options,
+  { workers, again, proof, minutes }: Options,
   workspace: Workspace,
   url: string,
 ): Promise<Verdict[]> {
   await using folder = await GuardedFolder.create();
   const copy = new URL(`file://${folder.path}/`);
   const all = await instrument(copy, sources);
-  const mutants = again === undefined ? all : await survivorsOf(again, all);
+  const mutants = shuffled(again === undefined ? all : await survivorsOf(again, all));
   const files: string[] = [];
   for (const path of tests) {
     files.push(...await filesOf(path, (name) => name.endsWith("_test.ts")));
@@ -72,14 +75,15 @@ async function judge(
     flags: workspace.flags.map((flag) =>
       flag.replaceAll(encodeURIComponent(`${ROOT.href}`), encodeURIComponent(copy.href))
     ),
-    env: { DATABASE_URL: url, JSR_REACHABLE: workspace.jsrReachable ? "1" : "0", RUNS },
+    env: { DATABASE_URL: url, JSR_REACHABLE: workspace.jsrReachable ? "1" : "0", ...BRIEF },
   };
   const trial = await Trial.prepare(place, files.map((file) => new URL(file, copy).href));
   const { size, unsound } = trial;
   console.log(`${mutants.length} mutants, ${size.tests} tests (${(size.ms / 1000).toFixed(1)} s)`);
   for (const test of unsound) console.log(`judges nothing, since it fails in any case: ${test}`);
   let judged = 0;
-  const verdicts = await trial.judge(mutants, workers, (verdict) => {
+  const until = performance.now() + minutes * 60_000;
+  const verdicts = await trial.judge(mutants, workers, until, (verdict) => {
     if (++judged % 100 === 0) console.log(`${judged} of ${mutants.length}`);
     if (verdict.fate === "survived" || verdict.fate === "unreached") {
       console.log(survivorLine(verdict));
@@ -98,11 +102,17 @@ async function survivorsOf(report: string, mutants: readonly Mutant[]): Promise<
   return mutants.filter((mutant) => survived.has(nameOf(mutant)));
 }
 
+/** So that those that were judged when the time is over are a sample of all. */
+function shuffled<Each>(list: readonly Each[]): Each[] {
+  return list.map((each) => ({ each, at: Math.random() })).sort((a, b) => a.at - b.at)
+    .map(({ each }) => each);
+}
+
 /** `deno test` also sees what a test leaks. It must agree about what did not survive. */
 async function prove(trial: Trial, verdicts: Verdict[], count: number): Promise<Verdict[]> {
   const proved: Verdict[] = [];
   const fallen = verdicts.filter(({ fate }) => fate === "killed");
-  const sample = new Set(fallen.toSorted(() => Math.random() - 0.5).slice(0, count));
+  const sample = new Set(shuffled(fallen).slice(0, count));
   for (const verdict of verdicts) {
     if (verdict.fate !== "survived" && !sample.has(verdict)) proved.push(verdict);
     else {

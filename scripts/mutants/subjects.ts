@@ -50,6 +50,13 @@ export const SUBJECTS: readonly Subject[] = [
   {
     name: "cache",
     sources: ["src/cache"],
-    tests: ["tests/cache", "tests/edge/cache_test.ts", "tests/messages_test.ts"],
+    tests: [
+      ...[
+        ...["cached_circuit", "circuit_cache", "elapsed_clock", "entries", "flusher", "forced_end"],
+        ...["interleavings", "last_count", "many_reads", "refresh_schedule", "success_count"],
+        ...["suspects", "tail_follower", "whole_reads"],
+      ].map((name) => `tests/cache/${name}_test.ts`),
+      ...["tests/edge/cache_test.ts", "tests/messages_test.ts"],
+    ],
   },
 ];

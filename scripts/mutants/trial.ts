@@ -77,10 +77,11 @@ export class Trial {
     };
   }
 
-  /** Judges mutants in a number of processes at a time. */
+  /** Judges mutants in a number of processes at a time, until a moment of `performance.now()`. */
   async judge(
     mutants: readonly Mutant[],
     workers: number,
+    until: number,
     onVerdict: (verdict: Verdict) => void,
   ): Promise<Verdict[]> {
     const queue = mutants.values();
@@ -88,6 +89,7 @@ export class Trial {
     await Promise.all(Array.from({ length: workers }, async () => {
       await using worker = new Worker(this.#place, this.#files);
       for (const mutant of queue) {
+        if (performance.now() > until) break;
         const verdict = await this.#judge(mutant, mutants, worker);
         verdicts.push(verdict);
         onVerdict(verdict);

@@ -61,8 +61,8 @@ export function decodeCursor(action: string, text: string): LogPlace {
 }
 
 function placeOf(text: string): LogPlace | undefined {
-  const [format, runPart, fromPart, toPart, versionPart, ...rest] = text.split(".");
-  if (format !== FORMAT || versionPart === undefined || rest.length > 0) return undefined;
+  const [format, runPart, fromPart, toPart, versionPart] = text.split(".");
+  if (format !== FORMAT || versionPart === undefined) return undefined;
   const run = runOf(runPart!);
   const version = numberOf(versionPart);
   if (run === undefined || version === undefined) return undefined;

@@ -1,5 +1,8 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Admission } from "../../src/admission/admission.ts";
+import { Gate } from "../../src/admission/gate.ts";
+import { ABSENT_CIRCUIT, type Circuit } from "../../src/circuit.ts";
+import type { ClaimAnswer } from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
 import { IMMEDIATE_CALL } from "../../src/time/call.ts";
 import type { PostgresCircuitBreakerStoreOptions } from "../../mod.ts";
@@ -30,6 +33,7 @@ function scene(options: PostgresCircuitBreakerStoreOptions) {
       random: () => random.next,
       onRefused: () => {},
       observed: { observer: undefined },
+      hasTrip: true,
     });
   return { clock, random, one: open(), other: open() };
 }
@@ -123,4 +127,57 @@ Deno.test("an instance may have several probes of the round that it has claimed"
   clock.at += 2 * LEASE;
   const states = await Promise.all(Array.from({ length: 5 }, () => one.getState("api")));
   assertEquals(states.filter(({ state }) => state === "half-open").length, 3);
+});
+
+/** A gate whose claims are answered as given. */
+function gateOf(options: PostgresCircuitBreakerStoreOptions, answers: ClaimAnswer[] = []) {
+  const rules = rulesOf({ resetTimeoutMs: RESET, probeTimeoutMs: LEASE, ...options });
+  const claims: number[] = [];
+  const circuits = new MemoryCircuits(rules, () => 50_000, "database");
+  circuits.claim = (_call, _key, patienceMs) => {
+    claims.push(patienceMs);
+    return Promise.resolve(answers.shift()!);
+  };
+  return { gate: new Gate<unknown>({ circuits, rules, random: () => 0.5 }), claims };
+}
+
+function circuit(differing: Partial<Circuit>): Circuit {
+  return { ...ABSENT_CIRCUIT, key: "api", readAt: 50_000, ...differing };
+}
+
+Deno.test("Gate is clear for a circuit that admits every request, also where the time is not known", () => {
+  const { gate } = gateOf({ rampUpMs: RAMP });
+  const { readAt: _, ...timeless } = circuit({});
+  assert(gate.isClear(undefined) && gate.isClear(circuit({})) && gate.isClear(timeless));
+  assert(gate.isClear(circuit({ lastStateChange: 50_000 - RAMP })), "it has ramped up");
+  assert(!gate.isClear(circuit({ lastStateChange: 50_001 - RAMP })), "it ramps up");
+  assert(!gate.isClear({ ...timeless, lastStateChange: 50_000 - RAMP }), "it may ramp up");
+  assert(!gate.isClear(circuit({ state: "open" })));
+  const forced = { at: 0, until: undefined, reason: undefined, by: undefined };
+  assert(!gate.isClear(circuit({ forced: { state: "closed", ...forced } })));
+  assert(gateOf({}).gate.isClear({ ...timeless, lastStateChange: 1 }), "nothing ramps up");
+});
+
+Deno.test("Gate claims only where a probe may be admitted", async () => {
+  const refusing = circuit({ state: "open", lastStateChange: 50_001 - RESET });
+  const { gate, claims } = gateOf({});
+  const entry = await gate.enter(IMMEDIATE_CALL, "api", refusing, false);
+  assertEquals([entry.kind, claims], ["refused", []]);
+});
+
+Deno.test("Gate lets pass whom a claim finds a circuit without a row", async () => {
+  const due = circuit({ state: "open", lastStateChange: 50_000 - RESET });
+  const answer = { circuit: undefined, source: "database", isAdmitted: false } as const;
+  const { gate, claims } = gateOf({}, [answer]);
+  const entry = await gate.enter(IMMEDIATE_CALL, "api", due, false);
+  assertEquals(entry, { kind: "pass", circuit: undefined });
+  assertEquals(claims, [0]);
+});
+
+Deno.test("Gate refuses whom a claim refuses although a probe may be admitted", async () => {
+  const due = circuit({ state: "open", lastStateChange: 50_000 - RESET });
+  const { gate, claims } = gateOf({}, [{ circuit: due, source: "database", isAdmitted: false }]);
+  const entry = await gate.enter(IMMEDIATE_CALL, "api", due, false);
+  assertEquals(entry, { kind: "refused", circuit: due, patienceMs: 0 });
+  assertEquals(claims, [0]);
 });

@@ -102,6 +102,39 @@ Deno.test("Refusals keeps those of the last outage", async () => {
   await ended;
 });
 
+Deno.test("Refusals drops those of an earlier outage that still wait", async () => {
+  const { sent, refusals, refuse, settle } = scene();
+  refuse("a", 2, 5);
+  refuse("a", 3, 9);
+  assertEquals(refusals.pending, 3);
+  void refusals.end();
+  await settle();
+  assertEquals(sent[0]!.calls, [{ key: "a", refused: 3, openedAt: 9 }]);
+});
+
+Deno.test("Refusals takes a statement for dead after a time, and counts what came since", () => {
+  const clock = { at: 1000 };
+  const sent: (readonly RefusedCalls[])[] = [];
+  const refusals = new Refusals({
+    count: (calls) => {
+      sent.push(calls);
+      return new Promise(() => {});
+    },
+    ...{ deadAfterMs: 30_000, clock: () => clock.at, random: () => 0 },
+  });
+  const refuseAndAsk = (ms: number) => {
+    refusals.note({ key: "a", openedAt: 5 });
+    clock.at += ms;
+    refusals.onAnswered();
+    return sent.length;
+  };
+  assertEquals(refuseAndAsk(2499), 0);
+  assertEquals(refuseAndAsk(1), 1);
+  assertEquals(refuseAndAsk(29_999), 1);
+  assertEquals(refuseAndAsk(1), 2);
+  assertEquals(sent.map(([calls]) => calls!.refused), [2, 2]);
+});
+
 Deno.test("Refusals counts at its end, and nothing from then on", async () => {
   const { clock, sent, refusals, refuse, settle } = scene();
   refuse("a", 2);

@@ -63,6 +63,16 @@ export function observeTests({ configured, fleet }: Suite): void {
     ]);
   });
 
+  configured("an observing store counts slow calls, also those of permits", {
+    ...{ mode: "observe", resetTimeoutMs: RESET, windowMs: 10_000 },
+    ...{ slowCallRateThreshold: 1, slowCallDurationMs: 200, minimumThroughput: 2 },
+  }, async (c) => {
+    await c.store.recordSuccess(KEY, { durationMs: 200 });
+    assertEquals(await logged(c.store), []);
+    await (await c.store.acquire(KEY)).report("success", { durationMs: 200 });
+    assertEquals(await logged(c.store), [`${OBSERVED}: closed -> open, trip`]);
+  });
+
   configured("an observing store obeys no operator, whose circuit stays", OBSERVING, async (c) => {
     await c.store.forceOpen(KEY);
     await assertAdmits(c.store);

@@ -1,6 +1,7 @@
 /** Rules of the store's own: windows, rates and slow calls, and who opens the circuit. */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import type { PermitOutcome, ResultOptions } from "../../mod.ts";
 import { KEY, RESET } from "./breaking.ts";
 import {
   type Configured,
@@ -150,9 +151,23 @@ export function trippingTests({ configured, fleet }: Suite): void {
     await c.store.recordSuccess(KEY, slow);
     await c.store.recordSuccess(KEY, { durationMs: 199.9 });
     await c.store.recordSuccess(KEY, {});
-    assertEquals((await c.store.peek(KEY)).state, "closed");
+    assertEquals((await c.store.recordFailure(KEY, { durationMs: 0 })).state, "closed");
+    assertEquals((await c.store.recordSuccess(KEY, slow)).state, "closed");
     assertEquals((await c.store.recordFailure(KEY, slow)).state, "open");
-    assertEquals(await historyOf(c), [`closed -> open by trip of ${LABEL}, 1 and 3`]);
+    assertEquals(await historyOf(c), [`closed -> open by trip of ${LABEL}, 2 and 4`]);
+  });
+
+  configured("permits say how long their calls took, too", SLOW, async (c) => {
+    const report = async (outcome: PermitOutcome, options?: ResultOptions) =>
+      await (await c.store.acquire(KEY)).report(outcome, options);
+    assertEquals(await report("success", { durationMs: 199.9 }), "closed");
+    for (const options of [{}, undefined, { durationMs: 0 }]) {
+      assertEquals(await report("failure", options), "closed");
+    }
+    for (const outcome of ["success", "failure", "success"] as const) {
+      assertEquals(await report(outcome, { durationMs: 200 }), "closed");
+    }
+    assertEquals(await report("success", { durationMs: 200 }), "open");
   });
 
   configured("failures alone do not make calls slow", SLOW, async (c) => {

@@ -95,7 +95,19 @@ const WRONG: string[] = [
   "1.4pyT..c-ku-0.7",
   `1.${btoa("r".repeat(600))}..c-ku-0.7`,
   "1.cg..c-ku-0.7".padEnd(3_000_000, "0"),
+  // An id that is too high, and a run that is too long or holds other characters.
+  encodeCursor({ from: undefined, to: moment(`1:${2n ** 64n}:`, 12), version: 7 }),
+  ...["r".repeat(501), "r\n", "\x7f"].map((run) =>
+    encodeCursor({ from: undefined, to: { ...moment("750:750:", 12), run }, version: 7 })
+  ),
 ];
+
+Deno.test("a cursor may hold the highest id, and a run of any printable text up to its bound", () => {
+  for (const run of ["", " ~".repeat(250), "+/=", "r"]) {
+    const to = { ...moment(`1:${2n ** 64n - 1n}:`, 12), run };
+    assertEquals(decodeCursor("watch circuits", encodeCursor({ from: to, to, version: 7 })).to, to);
+  }
+});
 
 Deno.test("a text that is no cursor is refused, and its content stays out of the message", () => {
   assertEquals(decodeCursor("watch circuits", "1.cg..c-ku-0.7").to.snapshot, "750:750:");

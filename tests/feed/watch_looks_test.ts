@@ -393,16 +393,17 @@ Deno.test("watch with an aborted signal, or of an ended store, does nothing at a
 
 Deno.test("watch removes its listener from a signal that lives on", async () => {
   const stage = new Stage();
-  let listeners = 0;
+  const listeners: unknown[] = [];
   const signal = {
     aborted: false,
-    addEventListener: () => void listeners++,
-    removeEventListener: () => void listeners--,
+    addEventListener: (...given: unknown[]) => void listeners.push(...given),
+    removeEventListener: (...given: unknown[]) => void listeners.push(...given),
   };
   const changes = stage.watches.begin({ signal });
-  assertEquals(listeners, 1);
   void changes.return!();
-  assertEquals(listeners, 0);
+  const [event, listener, ...removed] = listeners;
+  assertEquals([event, typeof listener], ["abort", "function"]);
+  assert(removed.length === 2 && removed[0] === event && removed[1] === listener);
   assertEquals(stage.requests.length, 1);
   await settled();
 });
