@@ -34,7 +34,6 @@ function scene(options: PostgresCircuitBreakerStoreOptions = {}, observer?: Stor
         onResult: (key, outcome) => seen.push(`${outcome} on ${key}`),
       },
     },
-    hasTrip: true,
   });
   /** What was seen since the last look. */
   const look = () => seen.splice(0);

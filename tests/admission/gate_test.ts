@@ -33,7 +33,6 @@ function scene(options: PostgresCircuitBreakerStoreOptions) {
       random: () => random.next,
       onRefused: () => {},
       observed: { observer: undefined },
-      hasTrip: true,
     });
   return { clock, random, one: open(), other: open() };
 }
