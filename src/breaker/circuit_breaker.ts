@@ -113,7 +113,8 @@ export class CircuitBreaker<FallbackResult = never> extends PlainEventTarget
    * one call of {@linkcode CircuitBreaker.execute}: an open circuit rejects it with a `CircuitOpenError`.
    *
    * The headers decide: a `Response` with 5xx, 408 or 429 is returned and counts as a failure, and a body
-   * that breaks off later does not count. Where it should, read the body in `execute`. Redirects belong to
+   * that breaks off later does not count. Where it should, read the body in `execute`. A request that cannot
+   * be sent, because of a header or a method that no request can have, is ignored. Redirects belong to
    * the call and to the circuit of the first URL. The signal of the init, or of the `Request`, is the
    * caller's: its abort is ignored. `callTimeoutMs` aborts the request; it ends with the headers, and the
    * caller's signal can abort the body after that. It needs `AbortSignal.any` (Node 20.3 and later).

@@ -40,7 +40,7 @@ export interface WrapFetchOptions {
   /**
    * What a call gets that an open circuit refuses: it rejects with a `CircuitOpenError`, or it resolves
    * with a `Response` of status 503 with `Retry-After` and problem details. That needs the runtime's
-   * `Response`.
+   * `Response`. An outer circuit ignores that `Response`, but not a copy that middleware makes of it.
    *
    * @default {"reject"}
    */

@@ -108,7 +108,9 @@ export type HandlerCall = Pick<CallContext, "signal" | "isProbe">;
  * headers: the body of a stream may take longer, and how it ends does not count.
  *
  * Where an inner circuit refuses the request, or a call of its handler, `classify` gets that error: by default
- * it counts for nothing in this circuit.
+ * it counts for nothing in this circuit. Middleware in between may make such a response anew, for a header: it
+ * is known all the same behind another `circuitBreaker` or {@linkcode guard}. Where a plain handler returns it,
+ * have `wrapFetch` reject instead, and answer in `onError`.
  *
  * @param breaker The breaker. Its own `fallback` has no effect here.
  * @param options The key, and the answer.
