@@ -9,6 +9,11 @@ export interface Fault {
   readonly name: string;
   /** Whether the leader stays the leader. */
   readonly keepsLeader?: boolean;
+  /**
+   * Whether the leader ends sessions whose commits wait for another node. A driver that resolves a statement
+   * before its commit takes it for done then.
+   */
+  readonly endsWaitingCommits?: boolean;
   /** Keeps from the other nodes what is written from now on. */
   prepare?(cluster: Cluster, leader: PatroniNode): Promise<void>;
   /** Breaks a node, so that the leader loses its lead, unless `keepsLeader`. */
@@ -57,4 +62,15 @@ export const STANDBY_LOST: Fault = {
   name: "standby lost",
   keepsLeader: true,
   strike: async (cluster) => await (await cluster.candidate()).kill(),
+};
+
+/** The leader reaches neither etcd nor the other nodes, while clients reach it: its commits hang. */
+export const ISOLATED: Fault = {
+  name: "isolated",
+  endsWaitingCommits: true,
+  async strike(_cluster, leader) {
+    leader.etcdProxy.drop();
+    leader.replicationProxy.drop();
+    await until(async () => !await leader.isPrimary(), HAPPENS_WITHIN_MS);
+  },
 };

@@ -130,6 +130,7 @@ async function play(
     topology,
     keepsLeader: fault.keepsLeader ?? false,
     losesRecent: fault.prepare !== undefined,
+    endsWaitingCommits: fault.endsWaitingCommits ?? false,
     outageMs,
     recoveredMs,
     agreedMs,
