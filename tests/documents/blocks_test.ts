@@ -20,7 +20,10 @@ const HOMES: Readonly<Record<string, { pages: RegExp; test: string }>> = {
   "sql": { pages: /./, test: "this file runs it" },
   "yaml": { pages: /./, test: "this file parses it" },
   "json": { pages: /./, test: "this file parses it" },
-  "text": { pages: /./, test: "none: it is no code of this package, but a drawing or another's" },
+  "text": {
+    pages: /^docs\/(design|replication)\.md$/,
+    test: "this file compares it with the sources",
+  },
 };
 
 /** The roles that statements in the documents name. */
@@ -98,6 +101,28 @@ Deno.test("every statement in SQL runs on the tables that migrate makes", async 
 Deno.test("every block in YAML and JSON can be parsed", () => {
   for (const block of ofKind("yaml")) assert(parse(block.text) instanceof Object, placeOf(block));
   for (const block of ofKind("json")) assert(JSON.parse(block.text), placeOf(block));
+});
+
+Deno.test("HAProxy is set up in the docs as in the tests", async () => {
+  const source = await Deno.readTextFile(new URL("tests/topologies/cluster.ts", ROOT));
+  // The addresses are the reader's, and the interval is one of the tests' constants.
+  const ours = new Set(
+    source.split("\n").map((line) => line.replace(/inter \S+/, "inter *").trim()),
+  );
+  const theirs = ofKind("text").filter(({ page }) => page === "docs/replication.md");
+  assertEquals(theirs.length, 1);
+  const unknown = theirs[0]!.text.split("\n")
+    .map((line) => line.replace(/inter \d+ms/, "inter *").trim())
+    .filter((line) => line !== "" && !/^(bind|server) /.test(line) && !ours.has(line));
+  assertEquals(unknown, []);
+});
+
+Deno.test("the drawing of the design names folders of the sources", async () => {
+  for (const { text } of ofKind("text").filter(({ page }) => page === "docs/design.md")) {
+    const names = [...text.matchAll(/^([a-z]+) {2,}/gm)].map(([, name]) => name!);
+    assert(names.length > 3, text);
+    for (const name of names) assert((await Deno.stat(new URL(`src/${name}`, ROOT))).isDirectory);
+  }
 });
 
 Deno.test("every command in a shell block exists", async () => {
