@@ -1,6 +1,6 @@
 /**
- * `deno task test:unit`: the tests that need neither a PostgreSQL server nor another program, which
- * are those that run on every system.
+ * `deno task test:unit [FLAGS]`: the tests that need neither a PostgreSQL server nor another program, which
+ * are those that run on every system. Flags of `deno test` are passed on.
  *
  * @module
  */
@@ -40,7 +40,10 @@ if (import.meta.main) {
   const workspace = await openWorkspace();
   if (workspace.notice) console.log(workspace.notice);
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--allow-all", "--no-lock", ...workspace.flags, ...await unitTests()],
+    args: [
+      ...["test", "--allow-all", "--no-lock", ...Deno.args],
+      ...[...workspace.flags, ...await unitTests()],
+    ],
     cwd: fileURLToPath(ROOT),
     env: { JSR_REACHABLE: workspace.jsrReachable ? "1" : "0" },
     stdin: "null",

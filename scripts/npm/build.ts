@@ -7,10 +7,10 @@
 
 import { pathToFileURL } from "node:url";
 import { ROOT } from "../workspace.ts";
-import { addLibraries } from "./declarations.ts";
+import { bundle } from "./bundle.ts";
+import { finishDeclarations } from "./declarations.ts";
 import { DOCUMENTS, type Manifest, PROGRAM, readManifest } from "./manifest.ts";
 import { closureOf } from "./modules.ts";
-import { withoutComments } from "./scripts.ts";
 import { MODULE_KINDS, type Specification, specify } from "./specification.ts";
 
 /** What a compiler is given. */
@@ -39,31 +39,26 @@ export async function buildPackage(folder: string, emit: Emit): Promise<Specific
 async function finish(folder: string, specification: Specification): Promise<void> {
   await assertComplete(folder, specification);
   for (const path of await filesIn(folder)) {
-    if (!specification.files.includes(path)) await Deno.remove(`${folder}/${path}`);
+    if (!specification.compiled.includes(path)) await Deno.remove(`${folder}/${path}`);
   }
-  await removeEmptyFolders(folder);
   await writeJson(`${folder}/package.json`, specification.packageJson);
   for (const [name, type] of Object.entries(MODULE_KINDS)) {
     // Bundlers ask the nearest package.json, which is this one, whether a module that nothing uses can go.
     await writeJson(`${folder}/${name}/package.json`, { type, sideEffects: false });
   }
+  await bundle(folder, specification);
+  await removeEmptyFolders(folder);
   await Deno.writeTextFile(`${folder}/${PROGRAM.file}`, PROGRAM.text);
   for (const name of DOCUMENTS) await Deno.copyFile(new URL(name, ROOT), `${folder}/${name}`);
   for (const path of specification.files) {
-    const finish = path.endsWith(".d.ts")
-      ? addLibraries
-      : path.endsWith(".js")
-      ? withoutComments
-      : undefined;
-    if (finish === undefined) continue;
+    if (!path.endsWith(".d.ts")) continue;
     const file = `${folder}/${path}`;
-    await Deno.writeTextFile(file, finish(await Deno.readTextFile(file)));
+    await Deno.writeTextFile(file, finishDeclarations(await Deno.readTextFile(file)));
   }
 }
 
 /** Everything that the compiled modules import has to be part of the package. */
-async function assertComplete(folder: string, { files }: Specification): Promise<void> {
-  const compiled = files.filter((path) => /\.(js|d\.ts)$/.test(path));
+async function assertComplete(folder: string, { compiled }: Specification): Promise<void> {
   const present = await filesIn(folder);
   const missing = compiled.filter((path) => !present.includes(path));
   if (missing.length > 0) {
@@ -71,7 +66,7 @@ async function assertComplete(folder: string, { files }: Specification): Promise
   }
   const root = pathToFileURL(`${folder}/`);
   const reached = await closureOf(root, compiled.filter((path) => path.endsWith(".js")));
-  const unknown = reached.filter((path) => !files.includes(path));
+  const unknown = reached.filter((path) => !compiled.includes(path));
   if (unknown.length > 0) {
     throw new Error(
       `Cannot build the package: the compiler added modules that the sources do not have, ` +

@@ -19,6 +19,19 @@ const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   ErrorOptions: ["es2021.promise", "es2022.error"],
 };
 
+/** Makes the declarations of a module ready for the package. */
+export function finishDeclarations(declarations: string): string {
+  return addLibraries(withoutModuleComment(declarations));
+}
+
+/**
+ * Drops the comment about a whole module, which no editor shows; JSR and the README have it. It is the one
+ * with the tag for that.
+ */
+export function withoutModuleComment(declarations: string): string {
+  return declarations.replace(/^\/\*\*(?:(?!\*\/)[^])*? \* @module\n \*\/\n/, "");
+}
+
 /** Has declarations name the libraries that they need. */
 export function addLibraries(declarations: string): string {
   const names = identifiersIn(declarations);

@@ -83,8 +83,8 @@ export const METADATA: Metadata = {
   homepage: `${REPOSITORY}#readme`,
   bugs: { url: `${REPOSITORY}/issues` },
   repository: { type: "git", url: `git+${REPOSITORY}.git` },
-  // What the tests run on: Node without `Symbol.asyncDispose` is older than that.
-  engines: { node: ">=20", bun: ">=1.2", deno: ">=2" },
+  // What the tests run on. In older versions of Node, `require` does not load modules.
+  engines: { node: "^20.19.0 || >=22.12.0", bun: ">=1.2", deno: ">=2.8" },
 };
 
 /**

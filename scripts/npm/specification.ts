@@ -12,8 +12,15 @@ import { closureOf, declaredClosureOf } from "./modules.ts";
 export interface Specification {
   /** The content of package.json. */
   readonly packageJson: PackageJson;
-  /** Every file, as a path below the package's folder, sorted. */
+  /**
+   * Every file, as a path below the package's folder, sorted; but for the modules that others share, of
+   * which the build makes as many as there are.
+   */
   readonly files: readonly string[];
+  /** The files that a compiler makes of the modules, as paths below that folder. */
+  readonly compiled: readonly string[];
+  /** The modules of the entry points, as paths below the root. */
+  readonly entries: readonly string[];
   /** The modules that it is compiled from, as paths below the root. */
   readonly modules: readonly string[];
 }
@@ -46,16 +53,26 @@ export async function specify(manifest: Manifest): Promise<Specification> {
   const modules = await closureOf(ROOT, entries);
   // Programs cannot import the others, and no compiler looks for their declarations.
   const declared = new Set(await declaredClosureOf(ROOT, entries));
+  const outputs: string[] = [];
   const files = ["package.json", PROGRAM.file, ...DOCUMENTS];
   for (const folder of Object.keys(MODULE_KINDS)) {
     files.push(`${folder}/package.json`);
     for (const path of modules) {
       const [script, declarations] = compiled(folder, path);
-      files.push(script);
-      if (declared.has(path)) files.push(declarations);
+      outputs.push(script);
+      if (entries.includes(`./${path}`)) files.push(script);
+      if (!declared.has(path)) continue;
+      outputs.push(declarations);
+      files.push(declarations);
     }
   }
-  return { packageJson: packageJson(manifest), files: files.toSorted(), modules };
+  return {
+    packageJson: packageJson(manifest),
+    files: files.toSorted(),
+    compiled: outputs.toSorted(),
+    entries,
+    modules,
+  };
 }
 
 function packageJson(manifest: Manifest): PackageJson {

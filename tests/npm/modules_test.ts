@@ -1,6 +1,6 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { pathToFileURL } from "node:url";
-import { addLibraries } from "../../scripts/npm/declarations.ts";
+import { addLibraries, finishDeclarations } from "../../scripts/npm/declarations.ts";
 import { readManifest } from "../../scripts/npm/manifest.ts";
 import {
   closureOf,
@@ -71,6 +71,15 @@ Deno.test("addLibraries() names the libraries of what declarations use, not of w
     addLibraries(declarations),
     `/// <reference lib="esnext.disposable" />\n${declarations}`,
   );
+});
+
+Deno.test("finishDeclarations() drops the comment about the module, and no other", () => {
+  const about = "/**\n * About it, and an example.\n *\n * @module\n */\n";
+  const other = "/** About a. */\nexport declare const a: number;\n";
+  assertEquals(finishDeclarations(about + other), other);
+  assertEquals(finishDeclarations(other + about), other + about);
+  const first = "/** About a. */\nexport declare const a: number; // @module\n";
+  assertEquals(finishDeclarations(first), first);
 });
 
 Deno.test("declaredClosureOf() finds what types name, and not what only code uses", async () => {
