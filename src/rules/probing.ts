@@ -99,18 +99,22 @@ export function vacantProbesSql(
 
 /**
  * How many successes a new round begins with: those of the rounds before it, where all their probes
- * have succeeded. A probe that was lost is no success in a row.
+ * have succeeded. A probe that was lost is no success in a row. A round need not have been full: where
+ * requests are rarer than leases, none ever is.
  */
 export function keptSuccesses(
   circuit: Probed & { readonly probeSuccesses: number },
   rules: ProbingRules,
 ): number {
-  return circuit.state === "half-open" && isRoundFull(circuit, rules) ? circuit.probeSuccesses : 0;
+  const { state, probeCount, probeSuccesses, details: { probeSettled } } = circuit;
+  const isWhole = probeSettled >= probeCount || isRoundFull(circuit, rules);
+  return state === "half-open" && isWhole ? probeSuccesses : 0;
 }
 
 /** SQL: how many successes a new round of a row begins with. */
 export function keptSuccessesSql(row: string, rules: ProbingRules): string {
-  return `case when ${row}.state = 'half-open' and ${isRoundFullSql(row, rules)}
+  return `case when ${row}.state = 'half-open'
+      and (${row}.probe_settled >= ${row}.probe_count or ${isRoundFullSql(row, rules)})
     then ${row}.probe_successes else 0 end`;
 }
 

@@ -57,6 +57,17 @@ function thresholdTests({ configured, fleet }: Suite): void {
   });
 
   const rounds = { ...three, halfOpenMax: 2 };
+  configured("requests that are rarer than leases close the circuit", rounds, async (c) => {
+    await tripUntilDue(c);
+    for (const _ of oneTo(2)) {
+      await probe(c.store);
+      assertEquals((await report(c.store, "success")).state, "half-open");
+      c.clock.at += LEASE;
+    }
+    await probe(c.store);
+    assertEquals((await report(c.store, "success")).state, "closed");
+  });
+
   configured("a round of two is followed by another of two", rounds, async (c) => {
     await tripUntilDue(c);
     assertEquals((await ask([c.store], 5, c.clock.at)).probes, 2);

@@ -261,7 +261,8 @@ export class CircuitModel {
         this.openMs = Math.min(resetTimeoutMs * factor ** this.failedRounds, maxMs);
       }
     }
-    const goesOn = to === "half-open" && this.state === "half-open" && this.settled >= halfOpenMax;
+    const isWhole = this.settled >= Math.min(this.probes, halfOpenMax);
+    const goesOn = to === "half-open" && this.state === "half-open" && isWhole;
     if (!goesOn) this.inRow = 0;
     if (this.state === "closed" || to === "closed") this.voters = [];
     this.state = to;

@@ -280,7 +280,8 @@ export class Model {
         row.openMs = Math.min(resetTimeoutMs * factor ** row.failedRounds, maxMs);
       }
     }
-    const goesOn = to === "half-open" && row.state === "half-open" && row.settled >= halfOpenMax;
+    const isWhole = row.settled >= Math.min(row.probes, halfOpenMax);
+    const goesOn = to === "half-open" && row.state === "half-open" && isWhole;
     if (!goesOn) row.successesInRow = 0;
     row.settled = 0;
     row.state = to;
