@@ -14,7 +14,7 @@ import { runTests } from "./test.ts";
 import { openWorkspace } from "./workspace.ts";
 
 /** How many traces of each kind are kept, and how many are made anew. */
-const KEPT = 12;
+const KEPT = 8;
 const FRESH = 100;
 
 const KEPT_TRACES = fileURLToPath(new URL("../tests/model/traces", import.meta.url));

@@ -31,8 +31,8 @@ export const SOUND: readonly Run[] = [
   },
   {
     model: "probing",
-    constants: ["SUCCESSES=2", "SPARSE"],
-    about: "two successes, requests rarer than leases",
+    constants: ["HALF_OPEN_MAX=2", "SUCCESSES=2", "SPARSE"],
+    about: "the same, with requests rarer than leases",
   },
   {
     model: "probing",
@@ -112,6 +112,12 @@ export const BROKEN: readonly Run[] = [
     constants: ["BROKEN_LOST_PROBE_COUNTS", "SUCCESSES=2"],
     about: "successes survive a lost probe",
     violates: /inARow\+1/,
+  },
+  {
+    model: "probing",
+    constants: ["BROKEN_ONLY_FULL_ROUNDS_COUNT", "HALF_OPEN_MAX=2", "SUCCESSES=2", "SPARSE"],
+    about: "successes of a round that was not full are forgotten: rounds have no end",
+    violates: /seq>version/,
   },
   {
     model: "probing",

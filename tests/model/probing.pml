@@ -167,7 +167,11 @@ inline newRound() {
   fi;
 #ifndef BROKEN_LOST_PROBE_COUNTS
   if
+#ifdef BROKEN_ONLY_FULL_ROUNDS_COUNT
   :: state == HALF && settled >= HALF_OPEN_MAX -> skip
+#else
+  :: state == HALF && settled >= count -> skip
+#endif
   :: else -> successes = 0
   fi;
 #endif
