@@ -64,7 +64,7 @@ export const SOUND: readonly Run[] = [
   },
   {
     model: "voting",
-    constants: ["BAD=7", "FAULTS=1", "EXPIRIES=1"],
+    constants: ["BAD=7", "FAULTS=0", "CLOSINGS=1", "EXPIRIES=1"],
     about: "all instances fail",
   },
 ];

@@ -7,7 +7,7 @@ const MODELS = new URL("../../tests/model/", import.meta.url);
 
 /** No check may take more memory than this, in megabytes. */
 const MEMORY_MB = 2000;
-/** No path may be longer than this. The longest is shorter than 300 steps. */
+/** No path may be longer than this. The longest is shorter than 400 steps. */
 const DEPTH = 100_000;
 
 /** What spin found. */
