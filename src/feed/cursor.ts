@@ -108,12 +108,11 @@ function runText(run: string): string {
 }
 
 function runOf(text: string): string | undefined {
-  if (!/^[A-Za-z0-9_-]*$/.test(text)) return undefined;
   try {
     const run = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
     return RUN.test(run) ? run : undefined;
   } catch {
-    return undefined; // of a length that no text has in base 64
+    return undefined; // no text in base 64
   }
 }
 

@@ -30,6 +30,13 @@ for (const [name, readMany] of Object.entries(MANY)) {
     assertEquals((await one.done(one.read("a")))!.state, "open");
   });
 
+  Deno.test(`${name} that shows what is known leaves it known`, async () => {
+    const { scene, one } = await openScene();
+    await using _ = scene;
+    await one.done(readMany(one));
+    assertEquals((await one.cache.read(one.call(), "a")).source, "cache");
+  });
+
   Deno.test(`${name} that local circuits may have answered is not kept`, async () => {
     const { scene, one } = await openScene();
     await using _ = scene;

@@ -2,7 +2,8 @@
 
 import { assertEquals } from "@std/assert";
 import { SuccessCount } from "../../src/cache/success_count.ts";
-import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
+import { ABSENT_CIRCUIT, type Circuit } from "../../src/circuit.ts";
+import { MAX_COUNT } from "../../src/types.ts";
 import { openScene, recordMany, stored, until } from "./counting_scene.ts";
 import { Scene } from "./model_network.ts";
 
@@ -269,4 +270,148 @@ Deno.test("SuccessCount shows no more than the row that replaced another", async
   scene.database.recordSuccess("a");
   scene.timers.stall(1001);
   assertEquals((await one.done(one.read("a")))!.successCount, 1);
+});
+
+/** A circuit with so many successes in the database. */
+function counted(successCount: number, zeroedVersion = 5, version = zeroedVersion): Circuit {
+  return { ...ABSENT_CIRCUIT, key: "a", successCount, zeroedVersion, version };
+}
+
+/** Successes of a circuit that was read with so many. */
+function known(circuit: Circuit | undefined): SuccessCount {
+  const successes = new SuccessCount();
+  successes.learn(circuit, 1);
+  return successes;
+}
+
+function deferMany(successes: SuccessCount, times: number, isSlow = false): void {
+  for (let time = 0; time < times; time++) successes.defer(5, isSlow);
+}
+
+Deno.test("SuccessCount knows of each success whether it waits or is being counted, and which were slow", () => {
+  const successes = known(counted(10));
+  deferMany(successes, 2);
+  deferMany(successes, 3, true);
+  assertEquals([successes.waiting, successes.beingCounted, successes.pending], [5, 0, 5]);
+  const taken = successes.take(2);
+  assertEquals(taken, { successes: 5, slow: 3, version: 5 });
+  assertEquals([successes.waiting, successes.beingCounted, successes.pending], [0, 5, 5]);
+  successes.putBack(taken);
+  assertEquals([successes.waiting, successes.beingCounted], [5, 0]);
+  assertEquals(successes.take(3), taken);
+  deferMany(successes, 1);
+  assertEquals(successes.take(4), { successes: 1, slow: 0, version: 5 });
+  successes.wasCounted(taken, 5);
+  assertEquals([successes.pending, successes.shown], [1, 16]);
+  successes.drop({ successes: 1, version: 5 });
+  assertEquals([successes.pending, successes.of(counted(15))], [0, 15]);
+});
+
+Deno.test("SuccessCount: what was taken before a zeroing is not put back, nor are its slow ones", () => {
+  const successes = known(counted(10));
+  deferMany(successes, 4, true);
+  const before = successes.take(2);
+  successes.learn(counted(0, 7), 3);
+  assertEquals([successes.pending, successes.shown, successes.version], [0, 0, 7]);
+  deferMany(successes, 1);
+  successes.putBack(before);
+  assertEquals(successes.take(4), { successes: 1, slow: 0, version: 5 });
+  // Part of another take is not known to be slow.
+  successes.putBack({ successes: 3, slow: 2, version: 5 });
+  assertEquals(successes.take(5), { successes: 1, slow: 0, version: 5 });
+});
+
+Deno.test("SuccessCount: a zeroing drops what waits where it is later than the successes, and only then", () => {
+  for (const [zeroedVersion, left] of [[5, 3], [6, 0]] as const) {
+    const successes = known(counted(10, 5));
+    deferMany(successes, 3, true);
+    successes.learn(counted(2, zeroedVersion, 6), 2);
+    assertEquals(successes.pending, left);
+    assertEquals(successes.take(3).slow, left);
+  }
+  const absent = known(counted(10));
+  deferMany(absent, 3);
+  absent.learn(undefined, 2);
+  assertEquals([absent.pending, absent.version, absent.shown], [3, 0, 3]);
+});
+
+Deno.test("SuccessCount shows the highest of what is certain, and of another zeroing only what it says", () => {
+  const successes = known(counted(10));
+  successes.observe(counted(12));
+  assertEquals(successes.shown, 12);
+  successes.observe(counted(11));
+  assertEquals(successes.shown, 12);
+  for (const zeroedVersion of [4, 6]) successes.observe(counted(100, zeroedVersion));
+  successes.observe(undefined);
+  assertEquals(successes.shown, 12);
+  successes.learn(counted(11), 2);
+  assertEquals(successes.shown, 12);
+  successes.learn(counted(3, 6), 3);
+  assertEquals(successes.shown, 3);
+  const absent = known(undefined);
+  absent.observe(undefined);
+  absent.observe(counted(4, 0));
+  assertEquals(absent.shown, 4);
+});
+
+Deno.test("SuccessCount.of adds what waits to a circuit of its own zeroing", () => {
+  const successes = known(counted(10, 5, 6));
+  deferMany(successes, 2);
+  assertEquals([counted(11), counted(9)].map((circuit) => successes.of(circuit)), [13, 12]);
+  // Of an earlier zeroing it is not, of one that is not known yet it may not be.
+  assertEquals([counted(30, 4), counted(30, 7)].map((circuit) => successes.of(circuit)), [30, 30]);
+  successes.forget();
+  successes.defer(6);
+  assertEquals([6, 7].map((zeroed) => successes.of(counted(1, zeroed))), [4, 1]);
+});
+
+Deno.test("SuccessCount has fallen where an answer to a later question lacks what was shown", () => {
+  const successes = known(counted(10));
+  const asked = (order: number) => ({ order, at: 0 });
+  deferMany(successes, 2);
+  assertEquals(successes.hasFallen(counted(9), asked(2)), true);
+  assertEquals(successes.hasFallen(counted(10), asked(2)), false);
+  assertEquals(successes.hasFallen(counted(9, 6), asked(2)), false);
+  assertEquals(successes.hasFallen(undefined, asked(2)), false);
+  successes.wasCounted(successes.take(3), 4);
+  assertEquals(successes.hasFallen(counted(11), asked(4)), false);
+  assertEquals(successes.hasFallen(counted(11), asked(5)), true);
+  assertEquals(successes.hasFallen(counted(12), asked(5)), false);
+  assertEquals(known(undefined).hasFallen(undefined, asked(5)), false);
+});
+
+Deno.test("SuccessCount shows a success that was counted at once, unless the answer says it already", () => {
+  const asked = (order: number) => ({ order, at: 0 });
+  const successes = known(counted(10));
+  successes.wasRecorded(counted(11), asked(2), 3);
+  assertEquals(successes.shown, 11);
+  successes.observe(counted(12));
+  successes.wasRecorded(counted(12), asked(4), 5);
+  assertEquals(successes.shown, 12);
+  // One that was asked for before the mark may be in it; another zeroing has no part in it.
+  successes.take(10);
+  successes.wasRecorded(counted(12), asked(9), 11);
+  successes.wasRecorded(counted(12, 6), asked(12), 13);
+  successes.wasRecorded(undefined, asked(12), 13);
+  assertEquals(successes.shown, 12);
+  successes.wasRecorded(counted(12), asked(10), 14);
+  assertEquals(successes.shown, 13);
+  assertEquals(successes.hasFallen(counted(1), asked(14)), false);
+});
+
+Deno.test("SuccessCount.zero forgets what waits and what was shown", () => {
+  const successes = known(counted(10));
+  deferMany(successes, 3, true);
+  successes.zero(counted(0), 2);
+  assertEquals([successes.pending, successes.shown, successes.take(3).slow], [0, 0, 0]);
+});
+
+Deno.test("SuccessCount counts up to the highest number that a column holds", () => {
+  const successes = known(counted(MAX_COUNT - 1));
+  deferMany(successes, 3);
+  assertEquals([successes.shown, successes.waiting], [MAX_COUNT, 3]);
+  assertEquals(successes.of(counted(MAX_COUNT - 1)), MAX_COUNT);
+  const atOnce = known(counted(MAX_COUNT));
+  atOnce.wasRecorded(counted(MAX_COUNT), { order: 2, at: 0 }, 3);
+  assertEquals(atOnce.shown, MAX_COUNT);
 });

@@ -38,7 +38,8 @@ export function observeTests({ configured, fleet }: Suite): void {
     await assertAdmits(c.store);
     assertEquals(await logged(c.store), [`${OBSERVED}: closed -> open, trip`]);
     const listed = await c.store.list();
-    assertEquals(listed.map(({ key, state }) => [key, state]), [[OBSERVED, "open"]]);
+    const shown = listed.map(({ key, state, retryAt }) => [key, state, retryAt]);
+    assertEquals(shown, [[OBSERVED, "open", c.clock.at + RESET]]);
     // A caller that decides by itself changes nothing that is not due.
     assertEquals((await c.store.transition(KEY, "open")).state, "closed");
   });
