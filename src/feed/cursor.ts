@@ -73,7 +73,7 @@ function placeOf(text: string): LogPlace | undefined {
 }
 
 function momentText({ snapshot, version }: LogCursor): string {
-  const [xmin = "", xmax = "", xips = ""] = snapshot.split(":");
+  const [xmin, xmax, xips] = snapshot.split(":") as [string, string, string];
   const parts = [version.toString(36), BigInt(xmin).toString(36)];
   parts.push((BigInt(xmax) - BigInt(xmin)).toString(36));
   let last = BigInt(xmin);

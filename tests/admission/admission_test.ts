@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { PostgresCircuitBreakerStoreOptions } from "../../mod.ts";
 import { Admission } from "../../src/admission/admission.ts";
 import { observed, ObservedCircuits } from "../../src/admission/observed_circuits.ts";
-import type { StoreObserver } from "../../src/ports.ts";
+import type { PruneRequest, StoreObserver } from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
 import { IMMEDIATE_CALL } from "../../src/time/call.ts";
 import { rulesOf } from "../support/rules.ts";
@@ -187,4 +187,29 @@ Deno.test("an observing store takes quick calls only where a result is no probe'
   assertEquals((await circuits.read(IMMEDIATE_CALL, "api~observed")).circuit?.state, "open");
   assertEquals([quick.admits("api"), quick.countSuccess("api", false)], [true, false]);
   assertEquals(look(), ["call on api", "success on api", "failure on api", "call on api"]);
+});
+
+Deno.test("the result of a quick call that takes a statement says how long the call took", async () => {
+  const { admission } = scene({
+    ...{
+      slowCallRateThreshold: 1,
+      slowCallDurationMs: 200,
+      windowMs: 10_000,
+      minimumThroughput: 2,
+    },
+  });
+  const quick = admission.quickCalls!;
+  assertEquals([quick.slowMs, await quick.record("api", "success", 200)], [200, "closed"]);
+  assertEquals(await quick.record("api", "failure", 200), "open");
+});
+
+Deno.test("prune() of a caller is not that of one elected instance", async () => {
+  const { admission, circuits } = scene();
+  const requests: PruneRequest[] = [];
+  circuits.prune = (_call, request) => {
+    requests.push(request);
+    return Promise.resolve(3);
+  };
+  assertEquals(await admission.prune({ idleMs: 5000 }), 3);
+  assertEquals(requests.map(({ idleMs, isElected }) => [idleMs, isElected]), [[5000, false]]);
 });

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { ObservedCircuits } from "../../src/admission/observed_circuits.ts";
-import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
+import { ABSENT_CIRCUIT, type Circuit } from "../../src/circuit.ts";
 import type { KnownCircuit } from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
+import { IMMEDIATE_CALL } from "../../src/time/call.ts";
 import { rulesOf } from "../support/rules.ts";
 
 /** What quick calls find of an observed circuit that memory knows like this. */
@@ -43,4 +44,53 @@ Deno.test("ObservedCircuits has no quick answers where memory has none", () => {
   const rules = rulesOf({});
   const circuits = new MemoryCircuits(rules, () => 0, "database");
   assertEquals(new ObservedCircuits(circuits, rules, undefined).quick, undefined);
+});
+
+const RULES = rulesOf({ resetTimeoutMs: 1000, trip: "store", failureThreshold: 1 });
+
+/** An open circuit that is only judged, on a clock that a test moves. */
+async function openObserved() {
+  const clock = { at: 50_000 };
+  const inner = new MemoryCircuits(RULES, () => clock.at, "database");
+  const circuits = new ObservedCircuits(inner, RULES, undefined);
+  await circuits.recordFailure(IMMEDIATE_CALL, "api");
+  const judged = async () => (await inner.read(IMMEDIATE_CALL, "api~observed")).circuit as Circuit;
+  assertEquals((await judged()).state, "open");
+  return { clock, inner, circuits, judged };
+}
+
+Deno.test("ObservedCircuits shows each circuit closed, whatever is done with the one that is judged", async () => {
+  const { clock, circuits, inner, judged } = await openObserved();
+  assertEquals((await circuits.read(IMMEDIATE_CALL, "api")).circuit!.state, "closed");
+  clock.at += 1000;
+  const claimed = await circuits.claim(IMMEDIATE_CALL, "api", 0);
+  assertEquals([claimed.isAdmitted, claimed.circuit!.state], [true, "closed"]);
+  assertEquals((await judged()).state, "half-open");
+  const settled = await circuits.settle(IMMEDIATE_CALL, "api", "failure", await judged());
+  assertEquals([settled.circuit!.state, (await judged()).state], ["closed", "open"]);
+  const moved = await circuits.transition(IMMEDIATE_CALL, "api", "closed");
+  assertEquals([moved.circuit!.state, (await judged()).state], ["closed", "closed"]);
+  for (const state of ["open", "closed"] as const) {
+    const force = { state, forMs: undefined, reason: undefined, actor: undefined };
+    await inner.force(IMMEDIATE_CALL, "api~observed", force);
+    const { circuit, source } = await circuits.read(IMMEDIATE_CALL, "api");
+    assertEquals([circuit!.state, circuit!.forced, source], ["closed", undefined, "database"]);
+  }
+});
+
+Deno.test("ObservedCircuits settles no round of which it was admitted no probe", async () => {
+  const { clock, circuits, inner, judged } = await openObserved();
+  clock.at += 1000;
+  const settled: string[] = [];
+  inner.settle = (_call, key) => {
+    settled.push(key);
+    throw new Error("it owes no result");
+  };
+  const claim = inner.claim.bind(inner);
+  inner.claim = async (call, key, patienceMs) => {
+    await claim(call, key, patienceMs); // another instance
+    return await claim(call, key, patienceMs);
+  };
+  assertEquals((await circuits.recordSuccess(IMMEDIATE_CALL, "api")).circuit.state, "closed");
+  assertEquals([settled, (await judged()).state], [[], "half-open"]);
 });

@@ -135,6 +135,27 @@ Deno.test("Refusals takes a statement for dead after a time, and counts what cam
   assertEquals(sent.map(([calls]) => calls!.refused), [2, 2]);
 });
 
+Deno.test("Refusals goes by performance.now() where it is given no clock", () => {
+  const { now } = performance;
+  const sent: unknown[] = [];
+  const count = (calls: unknown) => (sent.push(calls), Promise.resolve([]));
+  let at = 1000;
+  performance.now = () => at;
+  try {
+    const refusals = new Refusals({ count });
+    refusals.note({ key: "a", openedAt: 5 });
+    for (const ms of [2499, 2501]) {
+      refusals.onAnswered();
+      assertEquals(sent.length, 0);
+      at += ms;
+    }
+    refusals.onAnswered();
+    assertEquals(sent.length, 1);
+  } finally {
+    performance.now = now;
+  }
+});
+
 Deno.test("Refusals counts at its end, and nothing from then on", async () => {
   const { clock, sent, refusals, refuse, settle } = scene();
   refuse("a", 2);

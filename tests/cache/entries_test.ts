@@ -49,6 +49,37 @@ Deno.test("CacheEntries drops no question in flight and no success that counts",
   assertEquals([entries.size, entries.pending], [CAPACITY, CAPACITY / 2]);
 });
 
+Deno.test("CacheEntries makes room by a circuit that is not in use, or by one that is not in regular use", () => {
+  const { entries, learn } = openEntries();
+  const regular = Array.from({ length: 3 }, (_, index) => learn(`regular ${index}`)!);
+  for (let time = 0; time < 2; time++) {
+    entries.passInterval();
+    for (const entry of regular) entry.isFresh(1000, 0, 0);
+  }
+  for (let index = 3; index < CAPACITY; index++) learn(`${index}`);
+  // None is idle: the last one that it examined and that is not in regular use goes.
+  learn("new");
+  assertEquals(entries.size, CAPACITY);
+  for (const entry of regular) assertEquals(entries.get(entry.key), entry);
+  const idle = entries.all()[5]!;
+  idle.idle = 1;
+  const others = entries.all().filter((entry) => entry !== idle);
+  learn("newer");
+  assertEquals(entries.get(idle.key), undefined);
+  for (const entry of others) assertEquals(entries.get(entry.key), entry);
+});
+
+Deno.test("CacheEntries drops one of those in regular use where all are", () => {
+  const { entries, learn } = openEntries();
+  for (let index = 0; index < CAPACITY; index++) learn(`${index}`);
+  for (let time = 0; time < 2; time++) {
+    entries.passInterval();
+    for (const entry of entries.all()) entry.isFresh(1000, 0, 0);
+  }
+  assertEquals(learn("new") !== undefined, true);
+  assertEquals([entries.size, entries.get("new")!.key], [CAPACITY, "new"]);
+});
+
 Deno.test("CacheEntries lets a flood of keys without rows push out nothing but itself", () => {
   const { entries, learn } = openEntries();
   for (let index = 0; index < 100; index++) learn(`waits ${index}`)!.defer(0);

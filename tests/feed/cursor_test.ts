@@ -135,6 +135,7 @@ Deno.test("a cursor with one character changed is refused, or is another one in 
         assertEquals(encodeCursor(decodeCursor("watch circuits", changed)), changed);
       } catch (error) {
         assert(error instanceof RangeError, String(error));
+        assertMatch(error.message, /^Cannot watch circuits: "after" must be/);
       }
     }
   }
