@@ -52,7 +52,15 @@ export const SUBJECTS: readonly Subject[] = [
     sources: ["src/cache"],
     tests: [
       ...[
-        ...["cached_circuit", "circuit_cache", "elapsed_clock", "entries", "flusher", "forced_end"],
+        ...[
+          "cached_circuit",
+          "cached_circuit_answers",
+          "circuit_cache",
+          "elapsed_clock",
+          "entries",
+          "flusher",
+          "forced_end",
+        ],
         ...["interleavings", "last_count", "many_reads", "refresh_schedule", "success_count"],
         ...["suspects", "tail_follower", "whole_reads"],
       ].map((name) => `tests/cache/${name}_test.ts`),
