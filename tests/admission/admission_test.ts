@@ -128,6 +128,23 @@ Deno.test("the policy's result is not taken for that of a permit's probe", async
   assertEquals(await report("success"), "closed");
 });
 
+Deno.test("a permit of a probe listens to its signal until it is reported", async () => {
+  const { admission, clock } = scene();
+  await admission.transition("api", "open");
+  clock.at += RESET;
+  const listeners: unknown[] = [];
+  const signal = {
+    aborted: false,
+    addEventListener: (...given: unknown[]) => void listeners.push(...given),
+    removeEventListener: (...given: unknown[]) => void listeners.push(...given),
+  };
+  const { report } = await admission.acquire("api", { signal });
+  const [event, listener] = listeners;
+  assertEquals([event, typeof listener, listeners.length], ["abort", "function", 2]);
+  await report("success");
+  assertEquals(listeners, [event, listener, event, listener]);
+});
+
 Deno.test("an observer may leave out what it does not observe", async () => {
   const played = scene({ rampUpMs: 10_000 }, OBSERVING_NOTHING);
   await playAll(played);

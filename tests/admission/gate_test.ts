@@ -50,6 +50,8 @@ Deno.test("a circuit that ramps up refuses a share of the calls, for a second", 
   const ramping = scene({ rampUpMs: RAMP });
   const { clock, random, one } = ramping;
   await recover(ramping);
+  random.next = 0.1; // the share itself is too high
+  assertEquals((await one.getState("api")).state, "open");
   for (const [age, share] of [[0, 0.1], [RAMP / 2, 0.55], [RAMP - 1, 0.9999]]) {
     clock.at += age! - (clock.at - (await one.peek("api")).lastStateChange);
     random.next = share! - 0.01;
