@@ -19,6 +19,7 @@ export const SUBJECTS: readonly Subject[] = [
         ...["suspicion", "tripping", "voting"],
       ].map((rule) => `tests/rules/${rule}_test.ts`),
       ...["tests/conformance/memory_test.ts", "tests/messages_test.ts"],
+      ...["tests/outage/guard_test.ts", "tests/outage/outage_test.ts"],
     ],
   },
   {
