@@ -110,12 +110,21 @@ Deno.test("a permit shows what an operator forces, and nothing where no operator
   assertEquals("forced" in await permit(), false);
   await admission.force("api", "closed", { reason: "calm" });
   const passing = await permit();
-  assertEquals([passing.allowed, passing.forced?.state], [true, "closed"]);
+  assertEquals([passing.allowed, passing.forced?.reason], [true, "calm"]);
   await admission.force("api", "open", { reason: "upgrade" });
   const refused = await permit();
   assertEquals([refused.allowed, refused.forced?.reason], [false, "upgrade"]);
   await admission.release("api", {});
   assertEquals("forced" in await permit(), false);
+});
+
+Deno.test("a permit of a circuit that ramps up shows no force", async () => {
+  const { admission, clock } = scene({ rampUpMs: 10_000 });
+  await admission.transition("api", "open");
+  clock.at += RESET;
+  await (await admission.acquire("api", undefined)).report("success");
+  const { allowed, isProbe, ...permit } = await admission.acquire("api", undefined);
+  assertEquals([allowed, isProbe, "forced" in permit], [true, false, false]);
 });
 
 Deno.test("the policy's result is not taken for that of a permit's probe", async () => {

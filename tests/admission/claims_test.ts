@@ -40,6 +40,20 @@ Deno.test("Claims keeps rounds of one version apart by their time", () => {
   assertEquals(takeAll(claims), [2]);
 });
 
+Deno.test("Claims keeps rounds of one time apart by their version", () => {
+  const claims = new Claims<string>();
+  claims.add("api", FIRST, false);
+  claims.add("api", { ...FIRST, version: 4 }, false);
+  assertEquals(takeAll(claims), [4]);
+});
+
+Deno.test("Claims owes nothing more of a claim that is removed again", () => {
+  const claims = new Claims<string>();
+  const claim = claims.add("api", FIRST, false);
+  for (let time = 0; time < 2; time++) claims.remove("api", claim);
+  assertEquals([claims.roundOf("api"), claims.permits()], [undefined, []]);
+});
+
 Deno.test("Claims keeps the claims of permits from the policy's results", () => {
   const claims = new Claims<string>();
   const ofPermit = claims.add("api", FIRST, true);

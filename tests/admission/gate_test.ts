@@ -182,3 +182,13 @@ Deno.test("Gate refuses whom a claim refuses although a probe may be admitted", 
   assertEquals(entry, { kind: "refused", circuit: due, patienceMs: 0 });
   assertEquals(claims, [0]);
 });
+
+Deno.test("Gate that waits for its own claim asks again once, and then refuses", async () => {
+  const due = circuit({ state: "open", lastStateChange: 50_000 - RESET - LEASE });
+  const answer = { circuit: due, source: "database", isAdmitted: false } as const;
+  const { gate, claims } = gateOf({}, [answer, answer]);
+  gate.claims.add("api", { version: 1, lastStateChange: 1 }, false);
+  const entry = await gate.enter(IMMEDIATE_CALL, "api", due, false);
+  assertEquals(entry, { kind: "refused", circuit: due, patienceMs: LEASE });
+  assertEquals(claims, [LEASE, LEASE]);
+});

@@ -94,3 +94,18 @@ Deno.test("ObservedCircuits settles no round of which it was admitted no probe",
   assertEquals((await circuits.recordSuccess(IMMEDIATE_CALL, "api")).circuit.state, "closed");
   assertEquals([settled, (await judged()).state], [[], "half-open"]);
 });
+
+Deno.test("ObservedCircuits claims nothing where the circuit would admit no probe", async () => {
+  const { clock, circuits, inner, judged } = await openObserved();
+  const claimed: string[] = [];
+  inner.claim = (_call, key) => {
+    claimed.push(key);
+    return Promise.resolve({ circuit: undefined, source: "database", isAdmitted: false });
+  };
+  clock.at += 999;
+  await circuits.recordFailure(IMMEDIATE_CALL, "api");
+  assertEquals(claimed, []);
+  clock.at += 1;
+  await circuits.recordSuccess(IMMEDIATE_CALL, "api");
+  assertEquals([claimed, (await judged()).state], [["api~observed"], "open"]);
+});

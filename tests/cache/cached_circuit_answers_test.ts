@@ -187,7 +187,7 @@ Deno.test("CachedCircuit shows a force until it ends, and as ended from then on"
   assertEquals(cached.shown(99)!.readAt, AHEAD + 99);
   clock.at = 100;
   assertEquals(cached.shown(100)!.readAt, AHEAD + 100);
-  // An answer from before the end does not bring it back.
+  // With an answer from before the end, it stays ended.
   late(circuit({ version: 3, forced: forced(), readAt: AHEAD + 20 }));
   assertEquals(cached.shown(100)!.readAt, AHEAD + 100);
   // The end was moved, with another version.

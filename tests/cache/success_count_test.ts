@@ -272,12 +272,12 @@ Deno.test("SuccessCount shows no more than the row that replaced another", async
   assertEquals((await one.done(one.read("a")))!.successCount, 1);
 });
 
-/** A circuit with so many successes in the database. */
+/** A circuit with a number of successes in the database. */
 function counted(successCount: number, zeroedVersion = 5, version = zeroedVersion): Circuit {
   return { ...ABSENT_CIRCUIT, key: "a", successCount, zeroedVersion, version };
 }
 
-/** Successes of a circuit that was read with so many. */
+/** The successes of a circuit that was read like this. */
 function known(circuit: Circuit | undefined): SuccessCount {
   const successes = new SuccessCount();
   successes.learn(circuit, 1);
