@@ -109,3 +109,21 @@ Deno.test("ObservedCircuits claims nothing where the circuit would admit no prob
   await circuits.recordSuccess(IMMEDIATE_CALL, "api");
   assertEquals([claimed, (await judged()).state], [["api~observed"], "open"]);
 });
+
+Deno.test("ObservedCircuits passes on what operators do, with the circuits of enforcing instances", async () => {
+  const { circuits, inner } = await openObserved();
+  const force = { state: "open", forMs: undefined, reason: undefined, actor: undefined } as const;
+  assertEquals((await circuits.force(IMMEDIATE_CALL, "api", force)).circuit!.forced?.state, "open");
+  const keys = (await circuits.readMany(IMMEDIATE_CALL, ["api", "api~observed"])).map(({ key }) =>
+    key
+  );
+  assertEquals(keys, ["api", "api~observed"]);
+  const reset = await circuits.reset(IMMEDIATE_CALL, "api", {
+    reason: undefined,
+    actor: undefined,
+  });
+  assertEquals(reset.circuit!.forced, undefined);
+  const request = { idleMs: 0, limit: 10, isElected: false };
+  assertEquals(await circuits.prune(IMMEDIATE_CALL, request), 1);
+  assertEquals((await inner.read(IMMEDIATE_CALL, "api")).circuit, undefined);
+});

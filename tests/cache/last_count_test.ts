@@ -1,9 +1,18 @@
 /** The successes that wait when an instance ends. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { isCircuitBreakerStoreError } from "../../src/errors.ts";
+import { CacheEntries } from "../../src/cache/entries.ts";
+import { LastCount } from "../../src/cache/last_count.ts";
+import type { Origin } from "../../src/cache/origin.ts";
+import {
+  CircuitBreakerStoreError,
+  isCircuitBreakerStoreError,
+  StoreTimeoutError,
+  StoreUnavailableError,
+} from "../../src/errors.ts";
+import { Deadlines } from "../../src/time/deadlines.ts";
 import { openScene, recordMany, stored, until } from "./counting_scene.ts";
-import { settle } from "./model_network.ts";
+import { settle, VirtualTimers } from "./model_network.ts";
 
 Deno.test("end counts what waits, also of keys without a row, and later calls go to the database", async () => {
   const { scene, one } = await openScene();
@@ -88,4 +97,33 @@ Deno.test("end says how many successes were not counted, and counts the other pi
   assertStringIncludes(error.message, "Cannot close store: 2000 acknowledged successes were not");
   assertEquals(keys.reduce((sum, key) => sum + stored(scene, key), 0), 1000);
   one.deadlines.stop();
+});
+
+Deno.test("end reports what was not counted by the class of its cause, and with it", async () => {
+  const other = new Error("Cannot count: a row of another kind");
+  for (
+    const [cause, type] of [
+      [new StoreTimeoutError("late"), StoreTimeoutError],
+      [new StoreUnavailableError("away"), StoreUnavailableError],
+      [other, CircuitBreakerStoreError],
+    ] as const
+  ) {
+    const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
+    const question = entries.ask("a");
+    entries.learnRead(question.entry!, undefined, question);
+    for (let time = 0; time < 3; time++) question.entry!.defer(0);
+    const deadlines = new Deadlines(1000);
+    const origin = { countDeferred: () => Promise.reject(cause) } as unknown as Origin;
+    const last = new LastCount(origin, entries, {
+      ...{ instance: { id: "one", label: "one", boundMs: 1000 }, deadlines, random: () => 0 },
+      timers: new VirtualTimers(),
+    });
+    const error = await assertRejects(
+      () => last.run(deadlines.begin(), () => Promise.resolve(undefined), () => {}),
+      CircuitBreakerStoreError,
+      "Cannot close store: 3 acknowledged successes were not counted: ",
+    );
+    assertEquals([error.constructor, error.cause], [type, cause]);
+    assert(error.message.endsWith(cause.message), error.message);
+  }
 });
