@@ -157,6 +157,9 @@ Deno.test("a permit of a probe listens to its signal until it is reported", asyn
 Deno.test("an observer may leave out what it does not observe", async () => {
   const played = scene({ rampUpMs: 10_000 }, OBSERVING_NOTHING);
   await playAll(played);
+  await played.admission.transition("another", "open");
+  played.clock.at += RESET;
+  assertEquals((await played.admission.acquire("another", undefined)).isProbe, true);
   assertEquals(played.admission.quickCalls!.admits("other"), true);
   assertEquals(played.admission.quickCalls!.countSuccess("other", false), true);
   assertEquals(played.refused.length, 7);

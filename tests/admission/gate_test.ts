@@ -164,6 +164,16 @@ Deno.test("Gate claims only where a probe may be admitted", async () => {
   const { gate, claims } = gateOf({});
   const entry = await gate.enter(IMMEDIATE_CALL, "api", refusing, false);
   assertEquals([entry.kind, claims], ["refused", []]);
+  const forced = {
+    state: "open",
+    at: 0,
+    until: undefined,
+    reason: undefined,
+    by: undefined,
+  } as const;
+  const due = circuit({ state: "open", lastStateChange: 50_000 - RESET, forced });
+  assertEquals((await gate.enter(IMMEDIATE_CALL, "api", due, false)).kind, "refused");
+  assertEquals(claims, []);
 });
 
 Deno.test("Gate lets pass whom a claim finds a circuit without a row", async () => {

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { ObservedCircuits } from "../../src/admission/observed_circuits.ts";
 import { ABSENT_CIRCUIT, type Circuit } from "../../src/circuit.ts";
 import type { KnownCircuit } from "../../src/ports.ts";
@@ -111,7 +111,7 @@ Deno.test("ObservedCircuits claims nothing where the circuit would admit no prob
 });
 
 Deno.test("ObservedCircuits passes on what operators do, with the circuits of enforcing instances", async () => {
-  const { circuits, inner } = await openObserved();
+  const { clock, circuits, inner } = await openObserved();
   const force = { state: "open", forMs: undefined, reason: undefined, actor: undefined } as const;
   assertEquals((await circuits.force(IMMEDIATE_CALL, "api", force)).circuit!.forced?.state, "open");
   const keys = (await circuits.readMany(IMMEDIATE_CALL, ["api", "api~observed"])).map(({ key }) =>
@@ -123,7 +123,9 @@ Deno.test("ObservedCircuits passes on what operators do, with the circuits of en
     actor: undefined,
   });
   assertEquals(reset.circuit!.forced, undefined);
-  const request = { idleMs: 0, limit: 10, isElected: false };
-  assertEquals(await circuits.prune(IMMEDIATE_CALL, request), 1);
-  assertEquals((await inner.read(IMMEDIATE_CALL, "api")).circuit, undefined);
+  await inner.recordSuccess(IMMEDIATE_CALL, "idle");
+  clock.at += 5000;
+  const request = { idleMs: 1000, limit: 10, isElected: false };
+  assert(await circuits.prune(IMMEDIATE_CALL, request) >= 1);
+  assertEquals((await inner.read(IMMEDIATE_CALL, "idle")).circuit, undefined);
 });

@@ -50,6 +50,30 @@ Deno.test("successes wait longer than a failure without a rate", async () => {
   assertEquals([stored(scene), await shown(one)], [0, 7]);
 });
 
+Deno.test("an instance without rates does nothing about a suspect circuit", async () => {
+  const { scene, one } = await openRated({ rateWindowMs: undefined });
+  await using _ = scene;
+  await recordMany(one, "a", 7);
+  scene.database.suspect("a");
+  await one.interval();
+  assertEquals([stored(scene), await shown(one)], [0, 7]);
+});
+
+Deno.test("an instance waits for nothing once no circuit is suspect any more", async () => {
+  const { scene, one } = await openRated();
+  await using _ = scene;
+  const delays: number[] = [];
+  const start = scene.timers.start.bind(scene.timers);
+  scene.timers.start = (run, delayMs) => {
+    delays.push(delayMs);
+    return start(run, delayMs);
+  };
+  scene.database.suspect("a");
+  for (let interval = 0; interval < 7; interval++) await one.interval();
+  assert(delays.includes(250), `${delays}`);
+  assert(delays.every(Number.isFinite), `${delays}`);
+});
+
 Deno.test("a slow success is recorded at once where slow calls count", async () => {
   for (const hasSlowRate of [true, false]) {
     const { scene, one } = await openRated({ hasSlowRate });
@@ -187,7 +211,7 @@ Deno.test("an instance that ends reports successes whose statement before a fail
   await assertRejects(
     () => one.cache.end(call),
     StoreTimeoutError,
-    "7 acknowledged successes were not counted",
+    "7 acknowledged successes were not counted: Cannot count successes: no answer in 30 ms",
   );
   await one.done(failed);
 });
