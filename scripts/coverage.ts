@@ -59,7 +59,9 @@ export function judge(files: readonly FileCoverage[]): { lines: string[]; isEnou
     isEnough: share >= BOUND,
     lines: [
       ...gaps.map(({ path, missed }) => `${path}: lines ${missed.join(", ")}`),
-      `Branches of src: ${taken} of ${branches}, ${(share * 100).toFixed(2)} %, bound ${BOUND * 100} %`,
+      `Branches of src: ${taken} of ${branches}, ${(share * 100).toFixed(2)} %, bound ${
+        BOUND * 100
+      } %`,
     ],
   };
 }
