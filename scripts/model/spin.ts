@@ -71,7 +71,10 @@ export async function trace(
   seed: number,
 ): Promise<string> {
   const flags = [`-n${seed}`, "-u3000", "-T", ...flagsOf(constants)];
-  const output = await run("spin", [...flags, pathOf(model)]);
+  // spin writes what it has preprocessed into the folder where it runs.
+  const folder = await Deno.makeTempDir({ prefix: "model-" });
+  const output = await run("spin", [...flags, pathOf(model)], folder)
+    .finally(() => Deno.remove(folder, { recursive: true }));
   const lines = output.split("\n").map((line) => line.trim());
   const steps = lines.filter((line) => /^[A-Z_]+( \d+)+$/.test(line));
   return [`# ${model} ${constants.join(" ")} seed=${seed}`, ...steps, ""].join("\n");
