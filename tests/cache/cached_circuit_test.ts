@@ -144,3 +144,21 @@ Deno.test("CircuitCache: a read that overlaps a reset is asked again, and is not
   await one.answer("read");
   assertEquals((await one.done(read))!.state, "open");
 });
+
+Deno.test("CircuitCache asks no circuit again after the deadline of the call", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  for (const isOver of [true, false]) {
+    one.sent.length = 0;
+    scene.timers.stall(1001);
+    const call = isOver ? { beganAt: 0, dueAt: 0 } : one.call();
+    const read = one.cache.read(call, "a");
+    await one.execute("read");
+    const reset = one.reset("a");
+    await one.answer("reset");
+    await reset;
+    await one.answer("read");
+    await one.done(read);
+    assertEquals(one.sent.filter((method) => method === "read").length, isOver ? 1 : 2);
+  }
+});

@@ -82,6 +82,20 @@ Deno.test("Flusher: a flush that found another one running is sent again, with i
   assertEquals([stored(scene), scene.database.instances.get("instance 0")!.flush], [7, 2]);
 });
 
+Deno.test("Flusher sends nothing more while a flush is under way", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await recordMany(one, "a", 5);
+  await until(scene, one, "flush");
+  await recordMany(one, "a", 2);
+  await scene.timers.advance(9900);
+  assertEquals(one.sent.filter((method) => /flush/i.test(method)), ["flush"]);
+  await one.drain();
+  await until(scene, one, "flush");
+  await one.drain();
+  assertEquals(stored(scene), 7);
+});
+
 Deno.test("Flusher sends a flush again after an eighth of the time where that is less than the bound", async () => {
   await using scene = new Scene();
   scene.database.addCircuits(["a"]);

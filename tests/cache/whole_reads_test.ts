@@ -126,3 +126,25 @@ Deno.test("WholeReads: the answer for a circuit that was dropped meanwhile is no
   await one.answer("readKnown"); // of before the change
   assertEquals((await one.done(one.read("a")))!.state, "open");
 });
+
+Deno.test("WholeReads reads whole what is in regular use or unsettled, each once, in every tenth interval", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  scene.database.addCircuits(["regular", "once", "open"]);
+  scene.database.transition("open", "open");
+  const read: (readonly string[])[] = [];
+  const note = async () => {
+    if (one.inFlight.some(({ method }) => method === "tail")) await one.answer("tail");
+    for (const each of one.inFlight) if (each.method === "readKnown") read.push(each.keys);
+    await one.drain();
+  };
+  await one.useRegularly("regular");
+  await one.done(one.read("once"));
+  await one.done(one.read("open"));
+  for (let step = 0; step < 100; step++) {
+    await scene.timers.advance(100);
+    await note();
+    if (step % 10 === 0) await one.done(one.read("regular"));
+  }
+  assertEquals(read.map((keys) => keys.toSorted()), [["open", "regular"]]);
+});

@@ -186,6 +186,29 @@ Deno.test("LogReader passes its filter on with every page", async () => {
   );
 });
 
+Deno.test("LogReader reports a break once for each run, and says whether the log is another one", async () => {
+  const other = "PostgreSQL was restarted or restored, or the log is another one";
+  const trimmed = "the log no longer holds all changes since the last ones that were read";
+  const pages = [["run.1", true], ["run.2", true], ["run.2", true], ["run.2", false], [
+    "run.2",
+    true,
+  ]] as const;
+  const left = [...pages];
+  const log = () => {
+    const [run, isBreak] = left.shift()!;
+    const cursor = { snapshot: "9:9:", version: 8, run };
+    return Promise.resolve({ changes: [], cursor, isBreak, readAt: 5 });
+  };
+  const reader = new LogReader({ log }, ALL, BEGINNING);
+  const reasons: unknown[] = [];
+  for (const _ of pages) {
+    const { breakReason, isAtEnd, readAt } = await reader.read(IMMEDIATE_CALL, 1);
+    assertEquals([isAtEnd, readAt], [true, 5]);
+    reasons.push(breakReason);
+  }
+  assertEquals(reasons, [other, other, undefined, undefined, trimmed]);
+});
+
 Deno.test("isShown hides what changes no state, but for rounds and acts that are asked for", () => {
   const kinds = [
     opened(1),
@@ -193,11 +216,12 @@ Deno.test("isShown hides what changes no state, but for rounds and acts that are
     opened(3, { to: "closed", cause: "force" }),
     opened(4, { to: "closed", cause: "zeroed" }),
     opened(5, { to: "closed", cause: "suspect" }),
+    opened(6, { to: "closed", cause: "vote" }),
   ];
   const shown = (rounds: boolean, acts: boolean) =>
     kinds.filter((each) => isShown(each, { rounds, acts })).map(({ version }) => version);
-  assertEquals(shown(false, false), [1]);
-  assertEquals(shown(true, false), [1, 2]);
-  assertEquals(shown(false, true), [1, 3]);
-  assertEquals(shown(true, true), [1, 2, 3]);
+  assertEquals(shown(false, false), [1, 6]);
+  assertEquals(shown(true, false), [1, 2, 6]);
+  assertEquals(shown(false, true), [1, 3, 6]);
+  assertEquals(shown(true, true), [1, 2, 3, 6]);
 });
