@@ -70,3 +70,25 @@ Deno.test("CircuitCache sends nothing in an outage, keeps no local answer, and g
   assertEquals((await one.cache.read(one.call(), "b")).source, "cache");
   assertEquals((await one.read("b"))!.state, "open");
 });
+
+Deno.test("CircuitCache keeps no local answer, also where no outage is known", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.useRegularly("a");
+  one.source = "local";
+  assertEquals((await one.done(one.transition("a", "open")))!.state, "open");
+  one.source = "database";
+  assertEquals((await one.done(one.cache.read(one.call(), "a"))).source, "database");
+});
+
+Deno.test("CircuitCache answers also for a circuit that it has no room for", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  for (let key = 0; key < 10_000; key++) void one.read(`${key}`);
+  const read = one.cache.read(one.call(), "a");
+  const record = one.cache.recordFailure(one.call(), "a");
+  await one.answer("recordFailure");
+  assertEquals((await record).circuit.failureCount, 1);
+  await one.drain();
+  assertEquals((await read).source, "database");
+});

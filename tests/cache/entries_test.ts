@@ -69,6 +69,19 @@ Deno.test("CacheEntries makes room by a circuit that is not in use, or by one th
   for (const entry of others) assertEquals(entries.get(entry.key), entry);
 });
 
+Deno.test("CacheEntries makes room by the last one that is not in regular use", () => {
+  const { entries, learn } = openEntries();
+  for (let index = 0; index < CAPACITY; index++) learn(`${index}`);
+  const [first, second, ...regular] = entries.all();
+  for (let time = 0; time < 2; time++) {
+    entries.passInterval();
+    for (const entry of regular) entry.isFresh(1000, 0, 0);
+  }
+  first!.idle = second!.idle = 0;
+  learn("new");
+  assertEquals([entries.get(first!.key), entries.get(second!.key)], [first, undefined]);
+});
+
 Deno.test("CacheEntries drops one of those in regular use where all are", () => {
   const { entries, learn } = openEntries();
   for (let index = 0; index < CAPACITY; index++) learn(`${index}`);

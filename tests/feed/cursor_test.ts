@@ -103,7 +103,7 @@ const WRONG: string[] = [
 ];
 
 Deno.test("a cursor may hold the highest id, and a run of any printable text up to its bound", () => {
-  for (const run of ["", " ~".repeat(250), "+/=", "r"]) {
+  for (const run of ["", " ~".repeat(250), "???>>>", "r"]) {
     const to = { ...moment(`1:${2n ** 64n - 1n}:`, 12), run };
     assertEquals(decodeCursor("watch circuits", encodeCursor({ from: to, to, version: 7 })).to, to);
   }

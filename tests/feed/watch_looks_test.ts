@@ -376,7 +376,7 @@ Deno.test("watch ends in every way, leaves nothing behind and answers all pendin
       assertEquals([stage.listeners.size, stage.timing.timers], [0, 0]);
       await stage.answer({ changes: [opened(1)] });
       await stage.timing.pass(1000);
-      assertEquals(await changes.next(), OVER);
+      assertEquals([await changes.next(), await changes.return!()], [OVER, OVER]);
       assertEquals(stage.requests.length, asked);
     }
   }

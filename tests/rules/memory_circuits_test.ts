@@ -49,6 +49,37 @@ Deno.test("MemoryCircuits logs a zeroing only where a counter falls", async () =
   assertEquals((await circuits.read(CALL, "a")).circuit!.failureCount, 0);
 });
 
+Deno.test("MemoryCircuits logs a reset as one where callers see another state, or a forced one", async () => {
+  const { circuits, look } = scene();
+  await circuits.recordFailure(CALL, "a");
+  await circuits.reset(CALL, "a", RELEASE);
+  assertEquals(look(), ["zeroed"]);
+  await circuits.reset(CALL, "a", RELEASE);
+  assertEquals(look(), [], "it is blank");
+  await circuits.force(CALL, "a", force("closed"));
+  await circuits.reset(CALL, "a", RELEASE);
+  await circuits.transition(CALL, "a", "open");
+  await circuits.reset(CALL, "a", RELEASE);
+  assertEquals(look(), ["force", "reset", "trip", "reset"]);
+});
+
+Deno.test("MemoryCircuits lists no circuit that reads like one without a row", async () => {
+  const { circuits } = scene();
+  await circuits.recordSuccess(CALL, "success");
+  await circuits.recordFailure(CALL, "failure");
+  await circuits.force(CALL, "forced", force("closed"));
+  await circuits.transition(CALL, "failed before", "half-open");
+  await circuits.transition(CALL, "failed before", "closed");
+  await circuits.recordFailure(CALL, "zeroed");
+  await circuits.transition(CALL, "zeroed", "closed");
+  await circuits.recordFailure(CALL, "blank");
+  await circuits.reset(CALL, "blank", RELEASE);
+  const listed = await circuits.list(CALL, LIST);
+  assertEquals(listed.map(({ key }) => key), [
+    ...["failed before", "failure", "forced", "success", "zeroed"],
+  ]);
+});
+
 Deno.test("MemoryCircuits makes no row for a circuit that is moved to where it is", async () => {
   const { circuits, look, read } = scene();
   for (
