@@ -11,6 +11,7 @@
  */
 
 import { fileURLToPath } from "node:url";
+import { GuardedFolder } from "../tests/support/guarded_folder.ts";
 import { BROKEN, type Run, SOUND, TRACED } from "./model/runs.ts";
 import { check, type Found, missingPrograms, trace } from "./model/spin.ts";
 import { runTests } from "./test.ts";
@@ -58,19 +59,13 @@ async function writeTraces(folder: string, count: number, firstSeed: number): Pr
 }
 
 async function replayFresh(): Promise<string[]> {
-  const folder = await Deno.makeTempDir({ prefix: "traces-" });
-  try {
-    const seed = Math.floor(Math.random() * 1_000_000);
-    console.log(`replays ${FRESH} traces of each of ${TRACED.length} kinds from seed ${seed} on`);
-    await writeTraces(folder, FRESH, seed);
-    Deno.env.set("MODEL_TRACES", folder);
-    const { failed, passed } = await runTests(await openWorkspace(), [
-      "tests/model/replay_test.ts",
-    ]);
-    return failed > 0 || passed === 0 ? [`traces from seed ${seed} on: the stores differ`] : [];
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await using folder = await GuardedFolder.create();
+  const seed = Math.floor(Math.random() * 1_000_000);
+  console.log(`replays ${FRESH} traces of each of ${TRACED.length} kinds from seed ${seed} on`);
+  await writeTraces(folder.path, FRESH, seed);
+  Deno.env.set("MODEL_TRACES", folder.path);
+  const { failed, passed } = await runTests(await openWorkspace(), ["tests/model/replay_test.ts"]);
+  return failed > 0 || passed === 0 ? [`traces from seed ${seed} on: the stores differ`] : [];
 }
 
 if (import.meta.main) {

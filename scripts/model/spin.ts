@@ -1,6 +1,7 @@
 /** Runs spin on a model: the exhaustive check, and random traces. */
 
 import { fileURLToPath } from "node:url";
+import { GuardedFolder } from "../../tests/support/guarded_folder.ts";
 import type { Run } from "./runs.ts";
 
 const MODELS = new URL("../../tests/model/", import.meta.url);
@@ -36,19 +37,26 @@ export async function missingPrograms(): Promise<string | undefined> {
 
 /** Follows all paths of a configuration. */
 export async function check({ model, constants, endless = false }: Run): Promise<Found> {
-  const folder = await Deno.makeTempDir({ prefix: "model-" });
-  try {
-    await succeed("spin", [...flagsOf(constants), "-a", pathOf(model)], folder);
-    const mode = endless ? "-DNP" : "-DSAFETY";
-    const flags = ["-O2", "-w", mode, "-DCOLLAPSE", `-DMEMLIM=${MEMORY_MB}`];
-    await succeed("gcc", [...flags, "-o", "pan", "pan.c"], folder);
-    const beganAt = performance.now();
-    const output = await run(`${folder}/pan`, [`-m${DEPTH}`, ...endless ? ["-l"] : []], folder);
-    const seconds = (performance.now() - beganAt) / 1000;
-    return { ...foundIn(output), seconds };
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  await using folder = await GuardedFolder.create();
+  const { path } = folder;
+  await succeed("spin", [...flagsOf(constants), "-a", pathOf(model)], path);
+  const mode = endless ? "-DNP" : "-DSAFETY";
+  const flags = ["-O2", "-w", mode, "-DCOLLAPSE", `-DMEMLIM=${MEMORY_MB}`];
+  await succeed("gcc", [...flags, "-o", "pan", "pan.c"], path);
+  const beganAt = performance.now();
+  // It takes minutes: where this process is ended, it ends too.
+  const checker = await folder.spawn(`${path}/pan`, {
+    args: [`-m${DEPTH}`, ...endless ? ["-l"] : []],
+    cwd: path,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "null",
+  });
+  const output = await new Response(checker.stdout).text();
+  await checker.status;
+  await folder.forget();
+  const seconds = (performance.now() - beganAt) / 1000;
+  return { ...foundIn(output), seconds };
 }
 
 /** Reads what the checker of spin prints. */
@@ -72,9 +80,8 @@ export async function trace(
 ): Promise<string> {
   const flags = [`-n${seed}`, "-u3000", "-T", ...flagsOf(constants)];
   // spin writes what it has preprocessed into the folder where it runs.
-  const folder = await Deno.makeTempDir({ prefix: "model-" });
-  const output = await run("spin", [...flags, pathOf(model)], folder)
-    .finally(() => Deno.remove(folder, { recursive: true }));
+  await using folder = await GuardedFolder.create();
+  const output = await run("spin", [...flags, pathOf(model)], folder.path);
   const lines = output.split("\n").map((line) => line.trim());
   const steps = lines.filter((line) => /^[A-Z_]+( \d+)+$/.test(line));
   return [`# ${model} ${constants.join(" ")} seed=${seed}`, ...steps, ""].join("\n");

@@ -14,7 +14,16 @@ export const SUBJECTS: readonly Subject[] = [
     sources: ["src/rules"],
     tests: [
       ...[
-        ...["backoff", "counting", "forcing", "logging", "memory_circuits", "memory_log", "moving", "probing"],
+        ...[
+          "backoff",
+          "counting",
+          "forcing",
+          "logging",
+          "memory_circuits",
+          "memory_log",
+          "moving",
+          "probing",
+        ],
         ...["probing_model", "ramping", "rate_oracle", "refusing", "segments", "settling", "state"],
         ...["suspicion", "tripping", "voting"],
       ].map((rule) => `tests/rules/${rule}_test.ts`),
