@@ -29,6 +29,7 @@ export const SUBJECTS: readonly Subject[] = [
       ].map((rule) => `tests/rules/${rule}_test.ts`),
       ...["tests/conformance/memory_test.ts", "tests/messages_test.ts"],
       ...["tests/outage/guard_test.ts", "tests/outage/outage_test.ts"],
+      "tests/postgres/statements/record_and_trip_test.ts",
     ],
   },
   {

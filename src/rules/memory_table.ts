@@ -188,7 +188,7 @@ export class MemoryTable {
       from,
       to,
       cause,
-      actor: cause === "expiry" || cause === "external" ? "" : this.actorOf(act),
+      actor: cause === "expiry" ? "" : this.actorOf(act),
       role: "",
       reason: act?.reason,
       failureCount,

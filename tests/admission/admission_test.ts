@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { PostgresCircuitBreakerStoreOptions } from "../../mod.ts";
 import { Admission } from "../../src/admission/admission.ts";
 import { observed, ObservedCircuits } from "../../src/admission/observed_circuits.ts";
+import { cursorKey } from "../../src/key.ts";
 import type { PruneRequest, StoreObserver } from "../../src/ports.ts";
 import { MemoryCircuits } from "../../src/rules/memory_circuits.ts";
 import { IMMEDIATE_CALL } from "../../src/time/call.ts";
@@ -241,4 +242,15 @@ Deno.test("prune() of a caller is not that of one elected instance", async () =>
   };
   assertEquals(await admission.prune({ idleMs: 5000 }), 3);
   assertEquals(requests.map(({ idleMs, isElected }) => [idleMs, isElected]), [[5000, false]]);
+});
+
+Deno.test("list() goes on after the form of a key in which circuits are stored", async () => {
+  const { admission, circuits } = scene();
+  const after: unknown[] = [];
+  circuits.list = (_call, options) => {
+    after.push(options.after);
+    return Promise.resolve([]);
+  };
+  for (const key of ["api", "a\0b"]) await admission.list({ after: key });
+  assertEquals(after, ["api", await cursorKey("a\0b")]);
 });

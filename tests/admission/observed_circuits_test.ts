@@ -129,3 +129,16 @@ Deno.test("ObservedCircuits passes on what operators do, with the circuits of en
   assert(await circuits.prune(IMMEDIATE_CALL, request) >= 1);
   assertEquals((await inner.read(IMMEDIATE_CALL, "idle")).circuit, undefined);
 });
+
+Deno.test("ObservedCircuits without probes of the store's own counts on in an open circuit", async () => {
+  const rules = rulesOf({ trip: "store", failureThreshold: 1 });
+  const circuits = new ObservedCircuits(
+    new MemoryCircuits(rules, () => 0, "database"),
+    rules,
+    undefined,
+  );
+  for (const failures of [1, 2]) {
+    const { circuit } = await circuits.recordFailure(IMMEDIATE_CALL, "api");
+    assertEquals([circuit.state, circuit.failureCount], ["closed", failures]);
+  }
+});

@@ -92,3 +92,26 @@ Deno.test("CircuitCache answers also for a circuit that it has no room for", asy
   await one.drain();
   assertEquals((await read).source, "database");
 });
+
+Deno.test("CircuitCache answers from memory up to the bound, less what its own clock may be wrong by", async () => {
+  for (const [isCallersClock, lastMs] of [[true, 1000], [false, 999]] as const) {
+    await using scene = new Scene();
+    let at = 5000;
+    const clock = () => at;
+    const one = scene.open(isCallersClock ? { now: clock, clock } : { clock });
+    await one.done(one.read("a"));
+    at += lastMs - 0.5;
+    assertEquals((await one.cache.read(one.call(), "a")).source, "cache");
+    at += 0.5;
+    assertEquals((await one.done(one.cache.read(one.call(), "a"))).source, "database");
+  }
+});
+
+Deno.test("CircuitCache keeps what it knows where prune removed nothing", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.done(one.transition("a", "open"));
+  const request = { idleMs: 60_000, limit: 10, isElected: false };
+  assertEquals(await one.done(one.cache.prune(one.call(), request)), 0);
+  assertEquals((await one.cache.read(one.call(), "a")).source, "cache");
+});

@@ -175,6 +175,18 @@ Deno.test("MemoryCircuits opens no circuit by a record that an operator forces, 
   assertEquals(look(), ["expiry", "trip"]);
 });
 
+Deno.test("MemoryCircuits opens a circuit that is due by the failure of a probe of another round", async () => {
+  const { circuits, clock, look } = scene({ trip: "store", failureThreshold: 2 });
+  const round = { version: 99, lastStateChange: 1 };
+  await circuits.force(CALL, "a", force("closed", 100));
+  await circuits.recordFailure(CALL, "a");
+  await circuits.recordFailure(CALL, "a");
+  clock.at += 100;
+  assertEquals((await circuits.settle(CALL, "a", "success", round)).circuit!.state, "closed");
+  assertEquals((await circuits.settle(CALL, "a", "failure", round)).circuit!.state, "open");
+  assertEquals(look(), ["force", "trip"]);
+});
+
 Deno.test("MemoryCircuits opens a circuit by a success only where a rate counts it", async () => {
   const { circuits, look } = scene({ trip: "store", failureThreshold: 2 });
   await circuits.recordFailure(CALL, "a");
