@@ -15,6 +15,7 @@ import { startPostgres } from "../tests/support/postgres_server.ts";
 import { filesOf, instrument, type Mutant } from "./mutants/instrument.ts";
 import { summaryOf, survivorLine } from "./mutants/summary.ts";
 import { type Subject, SUBJECTS } from "./mutants/subjects.ts";
+import type { Place } from "./mutants/runner_process.ts";
 import { Trial, type Verdict } from "./mutants/trial.ts";
 import { openWorkspace, ROOT, type Workspace } from "./workspace.ts";
 
@@ -56,7 +57,7 @@ function subjectOf(given: string): Subject {
 }
 
 async function judge(
-  { sources, tests }: Subject,
+  { sources, tests, patientTests = [] }: Subject,
   { workers, again, proof, minutes }: Options,
   workspace: Workspace,
   url: string,
@@ -65,10 +66,6 @@ async function judge(
   const copy = new URL(`file://${folder.path}/`);
   const all = await instrument(copy, sources);
   const mutants = shuffled(again === undefined ? all : await survivorsOf(again, all));
-  const files: string[] = [];
-  for (const path of tests) {
-    files.push(...await filesOf(path, (name) => name.endsWith("_test.ts")));
-  }
   const place = {
     folder: copy,
     // The package's own name means the copy, too.
@@ -77,19 +74,45 @@ async function judge(
     ),
     env: { DATABASE_URL: url, JSR_REACHABLE: workspace.jsrReachable ? "1" : "0", ...BRIEF },
   };
-  const trial = await Trial.prepare(place, files.map((file) => new URL(file, copy).href));
+  const until = performance.now() + minutes * 60_000;
+  const [trial, verdicts] = await tryAll(place, tests, mutants, workers, until);
+  const survived = verdicts.filter(hasSurvived);
+  if (patientTests.length > 0 && survived.length > 0) {
+    const [, later] = await tryAll(place, patientTests, survived, workers, until);
+    for (const verdict of later) {
+      const index = verdicts.findIndex(({ id }) => id === verdict.id);
+      if (!hasSurvived(verdict)) verdicts[index] = verdict;
+    }
+  }
+  return proof === undefined ? verdicts : await prove(trial, verdicts, proof);
+}
+
+function hasSurvived({ fate }: Verdict): boolean {
+  return fate === "survived" || fate === "unreached";
+}
+
+/** Judges mutants by the tests of some files and folders. */
+async function tryAll(
+  place: Place,
+  tests: readonly string[],
+  mutants: readonly Mutant[],
+  workers: number,
+  until: number,
+): Promise<[Trial, Verdict[]]> {
+  const files: string[] = [];
+  for (const path of tests) {
+    files.push(...await filesOf(path, (name) => name.endsWith("_test.ts")));
+  }
+  const trial = await Trial.prepare(place, files.map((file) => new URL(file, place.folder).href));
   const { size, unsound } = trial;
   console.log(`${mutants.length} mutants, ${size.tests} tests (${(size.ms / 1000).toFixed(1)} s)`);
   for (const test of unsound) console.log(`judges nothing, since it fails in any case: ${test}`);
   let judged = 0;
-  const until = performance.now() + minutes * 60_000;
   const verdicts = await trial.judge(mutants, workers, until, (verdict) => {
     if (++judged % 100 === 0) console.log(`${judged} of ${mutants.length}`);
-    if (verdict.fate === "survived" || verdict.fate === "unreached") {
-      console.log(survivorLine(verdict));
-    }
+    if (hasSurvived(verdict)) console.log(survivorLine(verdict));
   });
-  return proof === undefined ? verdicts : await prove(trial, verdicts, proof);
+  return [trial, verdicts];
 }
 
 async function survivorsOf(report: string, mutants: readonly Mutant[]): Promise<Mutant[]> {
@@ -97,7 +120,7 @@ async function survivorsOf(report: string, mutants: readonly Mutant[]): Promise<
   const nameOf = ({ file, original, replacement, line, column }: Mutant) =>
     [file, line, column, original, replacement].join(" ");
   const survived = new Set(
-    before.filter(({ fate }) => fate === "survived" || fate === "unreached").map(nameOf),
+    before.filter(hasSurvived).map(nameOf),
   );
   return mutants.filter((mutant) => survived.has(nameOf(mutant)));
 }

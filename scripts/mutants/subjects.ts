@@ -4,10 +4,13 @@
 export interface Subject {
   readonly name: string;
   readonly sources: readonly string[];
+  /** Those that take little time. */
   readonly tests: readonly string[];
+  /** Those that judge what the others let survive. */
+  readonly patientTests?: readonly string[];
 }
 
-/** The subjects by the names that `deno task mutants` takes. The tests are those that take little time. */
+/** The subjects by the names that `deno task mutants` takes. */
 export const SUBJECTS: readonly Subject[] = [
   {
     name: "rules",
@@ -29,7 +32,10 @@ export const SUBJECTS: readonly Subject[] = [
       ].map((rule) => `tests/rules/${rule}_test.ts`),
       ...["tests/conformance/memory_test.ts", "tests/messages_test.ts"],
       ...["tests/outage/guard_test.ts", "tests/outage/outage_test.ts"],
+    ],
+    patientTests: [
       "tests/postgres/statements/record_and_trip_test.ts",
+      "tests/rules/memory_and_table_test.ts",
     ],
   },
   {
@@ -72,10 +78,10 @@ export const SUBJECTS: readonly Subject[] = [
           "flusher",
           "forced_end",
         ],
-        ...["interleavings", "last_count", "many_reads", "refresh_schedule", "success_count"],
+        ...["last_count", "many_reads", "refresh_schedule", "success_count"],
         ...["suspects", "tail_follower", "whole_reads"],
       ].map((name) => `tests/cache/${name}_test.ts`),
-      ...["tests/edge/cache_test.ts", "tests/messages_test.ts"],
     ],
+    patientTests: ["tests/cache/interleavings_test.ts", "tests/edge/cache_test.ts"],
   },
 ];
