@@ -286,6 +286,34 @@ Deno.test("watch that is ended by its onBreak delivers nothing more", async () =
   assertEquals(await changes.next(), OVER);
 });
 
+Deno.test("watch that was ended while it looked reports no break", async () => {
+  const stage = new Stage();
+  const breaks: WatchBreak[] = [];
+  const changes = await stage.begin({ onBreak: (found) => void breaks.push(found) });
+  await stage.timing.pass(20);
+  stage.announce();
+  stage.watches.end();
+  await stage.answer({ isBreak: true, changes: [opened(1)] });
+  assertEquals([await changes.next(), breaks], [OVER, []]);
+});
+
+Deno.test("watch that finds full pages since its call goes by time and by what is known until their end", async () => {
+  const stage = new Stage({ known: () => new Map([["circuit 1500", 1500]]) });
+  const changes = stage.watches.begin({});
+  await stage.answer({ cursor: cursorAt(2000), readAt: 9000 });
+  const { since } = stage.last;
+  assertEquals(since, 9000);
+  const page = (from: number, count: number) =>
+    Array.from({ length: count }, (_, i) => opened(from + i));
+  await stage.answer({ changes: page(1, 1000), cursor: cursorAt(2000) });
+  assertEquals([stage.last.since, stage.last.afterVersion], [since, 1000]);
+  await stage.answer({ changes: page(1001, 600), cursor: cursorAt(2000) });
+  assertEquals([stage.last.since, stage.last.after], [undefined, cursorAt(2000)]);
+  const found = await versions(changes, 1599);
+  assert(!found.includes(1500) && found.at(-1) === 1600, `${found.at(-1)}`);
+  stage.watches.end();
+});
+
 Deno.test("watch looks once at a time, and once more for all that was announced meanwhile", async () => {
   const stage = new Stage();
   const changes = stage.watches.begin({});
