@@ -89,6 +89,9 @@ Deno.test("CircuitCache answers also for a circuit that it has no room for", asy
   const record = one.cache.recordFailure(one.call(), "a");
   await one.answer("recordFailure");
   assertEquals((await record).circuit.failureCount, 1);
+  const reset = one.reset("a");
+  await one.answer("reset");
+  assertEquals((await reset)!.failureCount, 0);
   await one.drain();
   assertEquals((await read).source, "database");
 });

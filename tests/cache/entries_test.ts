@@ -128,3 +128,15 @@ Deno.test("CacheEntries keeps no entry of a question that failed", () => {
   entries.end(entry);
   assertEquals(entries.size, 0);
 });
+
+Deno.test("CacheEntries forgets a circuit, and keeps its entry for a question in flight or what waits", () => {
+  const { entries, learn } = openEntries();
+  const [asked, waiting, idle] = ["asked", "waiting", "idle"].map((key) => learn(key)!);
+  const { entry } = entries.ask("asked");
+  waiting!.defer(0);
+  for (const each of [asked!, waiting!, idle!]) entries.forget(each);
+  assertEquals(entries.all(), [asked!, waiting!]);
+  assertEquals([asked!.isKnown, waiting!.isKnown], [false, false]);
+  entries.end(entry);
+  assertEquals(entries.all(), [waiting!]);
+});

@@ -80,6 +80,7 @@ Deno.test("Flusher: a flush that found another one running is sent again, with i
   await until(scene, one, "flush");
   await one.answer("flush");
   assertEquals([stored(scene), scene.database.instances.get("instance 0")!.flush], [7, 2]);
+  assert(!one.sent.includes("findFlush"), "its fate was known");
 });
 
 Deno.test("Flusher sends nothing more while a flush is under way", async () => {

@@ -84,7 +84,9 @@ Deno.test("LookSchedule leaves ten round trips between looks, but no more than t
     const stage = new Stage(200);
     stage.schedule.look();
     await stage.end({ roundTripMs: roundTripMs! });
+    assertEquals(stage.timing.isKept, false);
     stage.schedule.announce();
+    assertEquals(stage.timing.isKept, true);
     await stage.timing.pass(pause! - 1);
     assertEquals(stage.looks, [0]);
     await stage.timing.pass(1);

@@ -97,6 +97,8 @@ Deno.test("MemoryCircuits makes no row for a circuit that is moved to where it i
   const claimed = await circuits.claim(CALL, "a", 0);
   assertEquals(claimed, { circuit: undefined, source: "database", isAdmitted: false });
   assertEquals([await read(), look()], [undefined, []]);
+  const byStore = scene({ trip: "store", failureThreshold: 2 });
+  assertEquals((await byStore.circuits.transition(CALL, "a", "open")).circuit, undefined);
 });
 
 Deno.test("MemoryCircuits gives a lease from the claim on, also to one that joins a round", async () => {
