@@ -2,7 +2,7 @@
  * `deno task mutants [subjects or files] [--workers=2] [--report=FILE] [--again=FILE] [--proof=N]
  * [--minutes=N]`: changes the sources at one place at a time, and shows the changes that no test notices.
  *
- * `--minutes` ends the judging of each subject after that time: what was judged is a random sample.
+ * `--minutes` ends each judging after that time: what was judged is a random sample.
  * `--again` judges only what survived in an earlier report. `--proof` lets `deno test` judge again all
  * that survived, and N that did not.
  *
@@ -74,11 +74,10 @@ async function judge(
     ),
     env: { DATABASE_URL: url, JSR_REACHABLE: workspace.jsrReachable ? "1" : "0", ...BRIEF },
   };
-  const until = performance.now() + minutes * 60_000;
-  const [trial, verdicts] = await tryAll(place, tests, mutants, workers, until);
+  const [trial, verdicts] = await tryAll(place, tests, mutants, workers, minutes);
   const survived = verdicts.filter(hasSurvived);
   if (patientTests.length > 0 && survived.length > 0) {
-    const [, later] = await tryAll(place, patientTests, survived, workers, until);
+    const [, later] = await tryAll(place, patientTests, survived, workers, minutes);
     for (const verdict of later) {
       const index = verdicts.findIndex(({ id }) => id === verdict.id);
       if (!hasSurvived(verdict)) verdicts[index] = verdict;
@@ -97,7 +96,7 @@ async function tryAll(
   tests: readonly string[],
   mutants: readonly Mutant[],
   workers: number,
-  until: number,
+  minutes: number,
 ): Promise<[Trial, Verdict[]]> {
   const files: string[] = [];
   for (const path of tests) {
@@ -107,6 +106,7 @@ async function tryAll(
   const { size, unsound } = trial;
   console.log(`${mutants.length} mutants, ${size.tests} tests (${(size.ms / 1000).toFixed(1)} s)`);
   for (const test of unsound) console.log(`judges nothing, since it fails in any case: ${test}`);
+  const until = performance.now() + minutes * 60_000;
   let judged = 0;
   const verdicts = await trial.judge(mutants, workers, until, (verdict) => {
     if (++judged % 100 === 0) console.log(`${judged} of ${mutants.length}`);

@@ -78,7 +78,7 @@ export const SUBJECTS: readonly Subject[] = [
           "flusher",
           "forced_end",
         ],
-        ...["last_count", "many_reads", "refresh_schedule", "success_count"],
+        ...["last_count", "many_reads", "refresh_schedule", "subscription", "success_count"],
         ...["suspects", "tail_follower", "whole_reads"],
       ].map((name) => `tests/cache/${name}_test.ts`),
     ],

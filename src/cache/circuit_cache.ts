@@ -334,6 +334,7 @@ export class CircuitCache implements Calls, KnownCalls, Admin, Votes {
     if (this.#origin.isOut || this.#entries.size === 0) return true;
     try {
       const followed = await this.#follower.follow(this.#deadlines.begin());
+      if (this.#isEnded) return true;
       this.#schedule.measured(this.#timers.now() - from);
       if (followed === "began" || followed === "began anew") {
         void this.#wholeReads.read(this.#entries.all());

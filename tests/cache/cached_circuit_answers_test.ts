@@ -120,6 +120,11 @@ Deno.test("CachedCircuit with a window takes the count of the later answer, unle
   before(circuit({ failureCount: 9, version: 2 }), true);
   after(circuit({ failureCount: 4, version: 2 }));
   assertEquals(cached.circuit!.failureCount, 9);
+  const [third, fourth, fifth] = [ask(), ask(), ask()];
+  third(circuit({ failureCount: 1, version: 3 }));
+  fourth(circuit({ failureCount: 9, version: 4 }));
+  fifth(circuit({ failureCount: 4, version: 4 }));
+  assertEquals(cached.circuit!.failureCount, 4, "nothing was written in this version");
 });
 
 Deno.test("CachedCircuit ages from its question, or from the moment as of which all is known", () => {
@@ -188,7 +193,7 @@ Deno.test("CachedCircuit shows a force until it ends, and as ended from then on"
   clock.at = 100;
   assertEquals(cached.shown(100)!.readAt, AHEAD + 100);
   // With an answer from before the end, it stays ended.
-  late(circuit({ version: 3, forced: forced(), readAt: AHEAD + 20 }));
+  late(circuit({ version: 3, forced: forced(), readAt: AHEAD }));
   assertEquals(cached.shown(100)!.readAt, AHEAD + 100);
   // The end was moved, with another version.
   ask()(circuit({ version: 4, forced: forced({ until: AHEAD + 200 }), readAt: AHEAD + 20 }));
@@ -199,6 +204,16 @@ Deno.test("CachedCircuit shows a force until it ends, and as ended from then on"
   // The database's clock was set back: by it, the end is out of reach.
   early(circuit({ version: 4, forced: forced({ until: AHEAD + 200 }), readAt: AHEAD - 5000 }));
   assertEquals(cached.shown(100)!.readAt, AHEAD - 5000);
+});
+
+Deno.test("CachedCircuit keeps the time of an answer as long as a force was not shown as ended", () => {
+  const { cached, clock, ask } = scene();
+  ask()(circuit({ version: 3, forced: forced() }));
+  const late = ask();
+  clock.at = 50;
+  assertEquals(cached.shown(50)!.readAt, AHEAD + 50);
+  late(circuit({ version: 3, forced: forced(), readAt: AHEAD + 60 }));
+  assertEquals(cached.shown(50)!.readAt, AHEAD + 60);
 });
 
 Deno.test("CachedCircuit shows what waits of a circuit without a row, and nothing of one without successes", () => {

@@ -1,6 +1,7 @@
 /** The cache as a whole: at rest, in use, in an outage. */
 
 import { assert, assertEquals } from "@std/assert";
+import type { Circuit } from "../../src/circuit.ts";
 import { Scene } from "./model_network.ts";
 
 Deno.test("CircuitCache answers from memory as long as the log is followed, and names the source", async () => {
@@ -12,6 +13,33 @@ Deno.test("CircuitCache answers from memory as long as the log is followed, and 
     assertEquals((await one.cache.read(one.call(), "a")).source, "cache", `interval ${round}`);
   }
   assertEquals(one.sent.filter((method) => method === "read").length, 1);
+});
+
+Deno.test("CircuitCache says how old what it knows is", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  assertEquals(one.cache.ageMs, undefined);
+  await one.useRegularly("a");
+  await scene.timers.advance(950);
+  await scene.timers.advance(20);
+  await one.answer("tail");
+  assertEquals(one.cache.ageMs, 20, "from when the refresh was sent");
+  scene.timers.stall(400);
+  assertEquals(one.cache.ageMs, 420);
+});
+
+Deno.test("CircuitCache counts successes of circuits that memory knows, and votes by the database", async () => {
+  await using scene = new Scene();
+  const one = scene.open({ hasSlowRate: true });
+  assertEquals(one.cache.countSuccess("a", false), false);
+  await one.useRegularly("a");
+  assertEquals(one.cache.countSuccess("a", false), true);
+  assertEquals(one.cache.countSuccess("a", true), false, "a slow one is recorded at once");
+  assertEquals([one.cache.pending, one.cache.known("other")], [1, "unknown"]);
+  assertEquals(one.cache.known("a"), undefined, "it has no row");
+  const vote = one.cache.vote(one.call(), "a");
+  assertEquals((await one.done(vote)).circuit.failureCount, 1);
+  assertEquals((one.cache.known("a") as Circuit).failureCount, 1);
 });
 
 Deno.test("CircuitCache keeps a circuit that is used every five bounds, which has a row then", async () => {
@@ -38,6 +66,7 @@ Deno.test("CircuitCache rests when nothing is in use, and begins anew after it",
   for (let interval = 0; interval < 70; interval++) await one.interval();
   const { length } = one.sent;
   assert(one.listener !== undefined, "it goes on listening for a while");
+  assertEquals(one.cache.ageMs, undefined);
   await scene.timers.advance(31_000);
   assertEquals([one.sent.length, one.listener, scene.timers.size], [length, undefined, 0]);
   scene.database.transition("regular", "open");

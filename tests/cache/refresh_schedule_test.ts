@@ -57,7 +57,10 @@ Deno.test("CircuitCache refreshes again after an announcement during a refresh",
   await scene.timers.advance(950);
   await one.execute("tail");
   scene.database.transition("a", "open");
+  one.sent.length = 0;
   one.listener!();
+  await scene.timers.advance(100);
+  assertEquals(one.sent, [], "one refresh at a time");
   await one.answer("tail");
   await scene.timers.advance(100);
   await one.drain();
@@ -76,4 +79,20 @@ Deno.test("CircuitCache keeps refreshing in its interval however often changes a
   }
   // Circuits in regular use are read whole, although no refresh came by itself.
   assert(one.sent.filter((method) => method === "readKnown").length >= 1);
+});
+
+Deno.test("CircuitCache that ends during a refresh sends nothing after it, and keeps no timer", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  const read = one.read("a");
+  await one.answer("read");
+  await read;
+  assert(one.inFlight.some(({ method }) => method === "tail"));
+  const ended = one.cache.end(one.call());
+  one.sent.length = 0;
+  await one.answer("tail");
+  await one.drain();
+  await ended;
+  await scene.timers.advance(100_000);
+  assertEquals([one.sent, scene.timers.size], [[], 0]);
 });

@@ -2,11 +2,14 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { StoreTimeoutError } from "../../mod.ts";
-import type { CircuitCacheOptions } from "../../src/cache/origin.ts";
+import { CacheEntries } from "../../src/cache/entries.ts";
+import type { CircuitCacheOptions, Origin } from "../../src/cache/origin.ts";
+import { Suspects } from "../../src/cache/suspects.ts";
+import { ABSENT_CIRCUIT, NO_DETAILS } from "../../src/circuit.ts";
 import { beginCall } from "../../src/time/call.ts";
 import { Deadlines } from "../../src/time/deadlines.ts";
 import { recordMany, stored } from "./counting_scene.ts";
-import { type ModelInstance, Scene, settle } from "./model_network.ts";
+import { type ModelInstance, Scene, settle, VirtualTimers } from "./model_network.ts";
 
 const WINDOW_MS = 5000;
 
@@ -54,9 +57,42 @@ Deno.test("an instance without rates does nothing about a suspect circuit", asyn
   const { scene, one } = await openRated({ rateWindowMs: undefined });
   await using _ = scene;
   await recordMany(one, "a", 7);
-  scene.database.suspect("a");
+  scene.database.addCircuits(["b"]);
+  for (const key of ["a", "b"]) scene.database.suspect(key);
   await one.interval();
   assertEquals([stored(scene), await shown(one)], [0, 7]);
+  assertEquals((await one.done(one.read("b")))!.details.suspectAt > 0, true);
+});
+
+Deno.test("Suspects counts at once for a new suspicion only, and not for one that is over", async () => {
+  const clock = { at: 50_000 };
+  const entries = new CacheEntries({ clock: () => clock.at, now: () => clock.at }, false, () => {});
+  const timers = new VirtualTimers();
+  let runs = 0;
+  timers.run = (work) => {
+    runs++;
+    void work();
+  };
+  const options = { maxStalenessMs: 1000, windowMs: WINDOW_MS, clock: () => clock.at };
+  const suspects = new Suspects({ isOut: false } as Origin, entries, {
+    ...{ ...options, deadlines: new Deadlines(1000), timers },
+  });
+  const note = async (suspectAt: number) => {
+    const question = entries.ask("a");
+    const details = { ...NO_DETAILS, suspectAt };
+    const circuit = { ...ABSENT_CIRCUIT, key: "a", version: runs + 1, details };
+    entries.learnRead(question.entry!, circuit, question);
+    entries.end(question.entry);
+    suspects.note(question.entry!, suspectAt);
+    await settle();
+    return runs;
+  };
+  assertEquals([await note(clock.at - WINDOW_MS), timers.size], [0, 0]);
+  assertEquals([await note(49_000), timers.size], [1, 1]);
+  assertEquals([await note(49_000), timers.size], [1, 1]);
+  assertEquals([await note(49_500), timers.size], [2, 1]);
+  await suspects.end();
+  assertEquals([await note(49_600), timers.size], [2, 0]);
 });
 
 Deno.test("an instance waits for nothing once no circuit is suspect any more", async () => {
