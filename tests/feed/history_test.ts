@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { InMemoryCircuitBreakerStore } from "../../mod.ts";
 import { encodeCursor } from "../../src/feed/cursor.ts";
 import { History } from "../../src/feed/history.ts";
 import { IMMEDIATE_CALL } from "../../src/time/call.ts";
@@ -51,4 +52,14 @@ Deno.test("history converts the caller's time once it knows the database's", asy
     await log.answer();
     assertEquals(await read, []);
   }
+});
+
+Deno.test("history in memory goes on from the first change of all", async () => {
+  await using store = new InMemoryCircuitBreakerStore();
+  await store.transition("api", "open");
+  const [first] = await store.history();
+  assertEquals(first!.version, 1);
+  assertEquals(await store.history({ after: first!.cursor }), []);
+  await store.transition("api", "closed");
+  assertEquals((await store.history({ after: first!.cursor })).map(({ version }) => version), [2]);
 });

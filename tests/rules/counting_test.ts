@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import {
   addCount,
   addCountSql,
@@ -15,6 +16,7 @@ import {
   zeroFailures,
   zeroFailuresSql,
 } from "../../src/rules/counting.ts";
+import { rulesOf } from "../support/rules.ts";
 import { testBothForms } from "./both_forms.ts";
 import { anyRules, readCount, windowRules } from "./generated_circuits.ts";
 
@@ -97,4 +99,24 @@ testBothForms("counting", async (bothForms) => {
     sql: isStillCountedSql("call.version", "c"),
     typescript: (circuit, { version }) => isStillCounted(version, circuit),
   }));
+});
+
+Deno.test("countResultsSql and firstResultsSql name each column that the rules count in", () => {
+  const rates = { failureRateThreshold: 0.5, windowMs: 10_000, minimumThroughput: 2 };
+  const always = ["failure_count", "failure_segments", "recent_failures"];
+  for (
+    const [options, named, first] of [
+      [{}, always, ["failure_count"]],
+      [rates, [...always, "call_segments"], ["failure_count", "call_segments"]],
+      [{ failureThreshold: 3, failureWindowMs: 1000 }, [...always, "failure_capacity"], [
+        ...always,
+        "failure_capacity",
+      ]],
+    ] as const
+  ) {
+    const sql = countResultsSql("c", ADDED, "now", rulesOf(options));
+    assertEquals(Object.keys(sql).toSorted(), named.toSorted());
+    const firstSql = firstResultsSql(ADDED, "now", rulesOf(options));
+    assertEquals(Object.keys(firstSql).toSorted(), first.toSorted());
+  }
 });

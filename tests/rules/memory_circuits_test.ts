@@ -15,11 +15,11 @@ const EVERYTHING = {
 };
 const RELEASE = { state: undefined, forMs: undefined, reason: undefined, actor: undefined };
 
-function scene(options: PostgresCircuitBreakerStoreOptions = {}) {
+function scene(options: PostgresCircuitBreakerStoreOptions = {}, historyRows = 1000) {
   const clock = { at: 50_000 };
   const changes: OwnChange[] = [];
   const now = () => clock.at;
-  const log = new MemoryLog({ historyMs: Infinity, historyRows: 1000 }, now);
+  const log = new MemoryLog({ historyMs: Infinity, historyRows }, now);
   const rules = rulesOf({ resetTimeoutMs: RESET, probeTimeoutMs: 400, ...options });
   const circuits = new MemoryCircuits(rules, now, "database", undefined, {
     ...{ log, actor: "one", onLogged: (change) => changes.push(change) },
@@ -234,6 +234,22 @@ Deno.test("MemoryCircuits without a log lists no cause, and has no changes to re
     TypeError,
     "Cannot read changes: these circuits have no log",
   );
+});
+
+Deno.test("MemoryCircuits gives no name for who forces a circuit where no name is known", async () => {
+  const circuits = new MemoryCircuits(rulesOf({}), () => 0, "local");
+  assertEquals((await circuits.force(CALL, "a", force("open"))).circuit!.forced!.by, "");
+});
+
+Deno.test("MemoryCircuits lists the last change that the log keeps of a circuit", async () => {
+  const { circuits } = scene({}, 1);
+  await circuits.transition(CALL, "a", "open");
+  await circuits.reset(CALL, "a", RELEASE);
+  await circuits.recordFailure(CALL, "a");
+  assertEquals((await circuits.list(CALL, LIST)).map(({ lastCause }) => lastCause), ["reset"]);
+  await circuits.transition(CALL, "b", "open");
+  const causes = (await circuits.list(CALL, LIST)).map(({ key, lastCause }) => [key, lastCause]);
+  assertEquals(causes, [["a", undefined], ["b", "trip"]]);
 });
 
 Deno.test("MemoryCircuits answers of memory what it has, and says where another store may know more", async () => {
