@@ -102,6 +102,11 @@ Deno.test("Coalescer answers undefined for a key without a row", async () => {
   await Promise.resolve();
   stage.sent[0]!.end();
   assertEquals([await present, await absent], [{ key: "present", statement: 1 }, undefined]);
+  const again = stage.join("absent").answer;
+  await Promise.resolve();
+  assertEquals(stage.sentKeys, [["present", "absent"], ["absent"]]);
+  stage.sent[1]!.end();
+  assertEquals(await again, undefined);
 });
 
 Deno.test("Coalescer keeps to its number of keys per statement and loses none", async () => {
