@@ -257,8 +257,11 @@ Deno.test("an instance sends nothing for a suspect circuit during an outage, and
   await using _ = scene;
   scene.database.suspect("a");
   await one.interval();
+  await recordMany(one, "a", 3);
+  one.sent.length = 0;
   one.isOut = true;
   await scene.timers.advance(600);
+  assertEquals(one.sent, []);
   one.isOut = false;
   await one.done(one.cache.end(one.call()));
   one.sent.length = 0;

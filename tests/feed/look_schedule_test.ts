@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { type Looked, LookSchedule } from "../../src/feed/look_schedule.ts";
+import { type Looked, LookSchedule, PROCESS_TIMING } from "../../src/feed/look_schedule.ts";
 import { ManualTiming, settled } from "./scripted_log.ts";
 
 /** A schedule whose looks the test ends. */
@@ -110,6 +110,26 @@ Deno.test("LookSchedule looks no more after a look that asked for a pause, until
   stage.schedule.resume();
   assertEquals(stage.looks.length, 2);
   stage.schedule.end();
+});
+
+Deno.test("LookSchedule looks once at a time, and at once for an announcement before its first look", async () => {
+  const stage = new Stage(100);
+  stage.schedule.announce();
+  stage.schedule.look();
+  stage.schedule.look();
+  assertEquals(stage.looks, [0]);
+  await stage.end();
+  stage.schedule.end();
+});
+
+Deno.test("PROCESS_TIMING runs what was not stopped", async () => {
+  const ran: string[] = [];
+  for (const isKept of [true, false]) PROCESS_TIMING.start(() => ran.push("stopped"), 1, isKept)();
+  await new Promise<void>((resolve) => {
+    PROCESS_TIMING.start(() => ran.push("background"), 5, false);
+    PROCESS_TIMING.start(resolve, 10, true);
+  });
+  assertEquals(ran, ["background"]);
 });
 
 Deno.test("LookSchedule that has ended looks no more and keeps no timer", async () => {
