@@ -20,6 +20,8 @@ const EXCEPT = [
   "a success opens the circuit where it makes the rate due",
   "calls leave the window of a rate",
   "slow calls open the circuit, whether or not they fail",
+  "permits say how long their calls took, too",
+  "an observing store counts slow calls, also those of permits",
   "reset() and closing forget the calls of a rate",
 ];
 
