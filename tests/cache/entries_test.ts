@@ -129,6 +129,15 @@ Deno.test("CacheEntries keeps no entry of a question that failed", () => {
   assertEquals(entries.size, 0);
 });
 
+Deno.test("CacheEntries keeps the entry of two questions until both have ended", () => {
+  const { entries } = openEntries();
+  const [one, other] = [entries.ask("a"), entries.ask("a")];
+  entries.end(one.entry);
+  assertEquals(entries.all(), [other.entry!]);
+  entries.end(other.entry);
+  assertEquals(entries.size, 0);
+});
+
 Deno.test("CacheEntries forgets a circuit, and keeps its entry for a question in flight or what waits", () => {
   const { entries, learn } = openEntries();
   const [asked, waiting, idle] = ["asked", "waiting", "idle"].map((key) => learn(key)!);

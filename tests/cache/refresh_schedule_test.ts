@@ -81,6 +81,20 @@ Deno.test("CircuitCache keeps refreshing in its interval however often changes a
   assert(one.sent.filter((method) => method === "readKnown").length >= 1);
 });
 
+Deno.test("CircuitCache leaves a tenth of the bound between the end of a slow refresh and the next", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.useRegularly("a");
+  await scene.timers.advance(950);
+  await scene.timers.advance(3000);
+  one.sent.length = 0;
+  await one.answer("tail");
+  await scene.timers.advance(99);
+  assertEquals(one.sent, []);
+  await scene.timers.advance(1);
+  assertEquals(one.sent, ["tail"]);
+});
+
 Deno.test("CircuitCache that ends during a refresh sends nothing after it, and keeps no timer", async () => {
   await using scene = new Scene();
   const one = scene.open();

@@ -279,6 +279,14 @@ Deno.test("local MemoryCircuits begin with what another store knew, and keep tho
   assertEquals(await circuits.list(CALL, LIST), []);
 });
 
+Deno.test("local MemoryCircuits count calls for a rate from their own first one on", async () => {
+  const known = { ...ABSENT_CIRCUIT, key: "a", failureCount: 5, lastFailureTime: 49_000 };
+  const rate = { failureRateThreshold: 0.5, windowMs: 10_000, minimumThroughput: 2 };
+  const circuits = local([known], rate);
+  assertEquals((await circuits.recordFailure(CALL, "a")).circuit.state, "closed");
+  assertEquals((await circuits.recordFailure(CALL, "a")).circuit.state, "open");
+});
+
 Deno.test("MemoryCircuits prunes what is closed and idle for longer, and keeps what has a version for an hour", async () => {
   const { circuits, clock } = scene();
   for (const key of ["a", "b", "c", "d"]) await circuits.recordSuccess(CALL, key);

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
 import { countResults, NOTHING_COUNTED } from "../../src/rules/counting.ts";
 import {
   areSharesDue,
@@ -70,5 +71,14 @@ Deno.test("isRateDue compares shares exactly: each share of a hundred calls, to 
         rules,
       );
     assertEquals([isDue(percent - 1), isDue(percent)], [false, true], `${percent} percent`);
+  }
+});
+
+Deno.test("with a quorum no circuit is due to open by its own counts, in either form", () => {
+  const circuit = { ...ABSENT_CIRCUIT, ...NOTHING_COUNTED, key: "a", failureCount: 9 };
+  for (const [quorum, isDue] of [[undefined, true], [2, false]] as const) {
+    const rules = rulesOf({ trip: "store", failureThreshold: 5, quorum });
+    assertEquals(isTripDue(circuit, 1000, rules), isDue);
+    assertEquals(isTripDueSql("c", "now", rules) !== "false", isDue);
   }
 });
