@@ -1,3 +1,4 @@
+import { assertEquals } from "@std/assert";
 import {
   isRoundDue,
   isRoundDueSql,
@@ -7,9 +8,11 @@ import {
   keptSuccessesSql,
   leaseAfterMove,
   leaseAfterMoveSql,
+  refusedSince,
   vacantProbes,
   vacantProbesSql,
 } from "../../src/rules/probing.ts";
+import { probingOf } from "../support/rules.ts";
 import { testBothForms } from "./both_forms.ts";
 import { anyRules, probingRules } from "./generated_circuits.ts";
 
@@ -55,4 +58,20 @@ testBothForms("probing", async (bothForms) => {
     sql: { ...leaseAfterMoveSql("call.to", "call.now", probing) },
     typescript: (_, { to, now }) => leaseAfterMove(to, now, probing),
   }));
+});
+
+Deno.test("refusedSince refuses for a second at least, or for half of a short reset timeout", () => {
+  for (
+    const [retryAt, resetTimeoutMs, forMs] of [
+      [50_000, 10_000, 1000],
+      [50_999, 10_000, 1000],
+      [51_000.5, 10_000, 1001],
+      [57_000, 10_000, 7000],
+      [50_000, 100, 50],
+      [50_080, 100, 80],
+    ] as const
+  ) {
+    const since = refusedSince(retryAt, 50_000, probingOf({ resetTimeoutMs }));
+    assertEquals(since + resetTimeoutMs - 50_000, forMs);
+  }
 });
