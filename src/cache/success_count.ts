@@ -149,11 +149,13 @@ export class SuccessCount {
     this.#shown = Math.min(Math.max(this.#shown, this.#mark + this.#sinceMark), MAX_COUNT);
   }
 
-  /** The successes of a circuit, with those that the database has not counted in it. */
+  /**
+   * The successes of a circuit, with those that the database has not counted in it: they are shown from
+   * now on, also where the circuit itself is not taken over.
+   */
   of(circuit: Circuit): number {
-    if (circuit.zeroedVersion === this.#zeroedVersion) {
-      return Math.max(this.#shown, this.#certainOf(circuit));
-    }
+    this.observe(circuit);
+    if (circuit.zeroedVersion === this.#zeroedVersion) return this.#shown;
     return circuit.zeroedVersion > this.#zeroedVersion && circuit.zeroedVersion <= this.#version
       ? this.#certainOf(circuit)
       : circuit.successCount;

@@ -357,12 +357,22 @@ Deno.test("SuccessCount shows the highest of what is certain, and of another zer
 Deno.test("SuccessCount.of adds what waits to a circuit of its own zeroing", () => {
   const successes = known(counted(10, 5, 6));
   deferMany(successes, 2);
-  assertEquals([counted(11), counted(9)].map((circuit) => successes.of(circuit)), [13, 12]);
+  assertEquals([counted(9), counted(11)].map((circuit) => successes.of(circuit)), [12, 13]);
   // Of an earlier zeroing it is not, of one that is not known yet it may not be.
   assertEquals([counted(30, 4), counted(30, 7)].map((circuit) => successes.of(circuit)), [30, 30]);
   successes.forget();
   successes.defer(6);
   assertEquals([6, 7].map((zeroed) => successes.of(counted(1, zeroed))), [4, 1]);
+});
+
+Deno.test("SuccessCount.of shows no less than it did before, also of a circuit that was not taken over", () => {
+  const successes = known(counted(0, 5, 6));
+  deferMany(successes, 2);
+  assertEquals(successes.of(counted(2)), 4);
+  assertEquals(successes.shown, 4);
+  // These two are being counted, and may be in the next answer.
+  successes.take(3);
+  assertEquals(successes.of(counted(3)), 4);
 });
 
 Deno.test("SuccessCount has fallen where an answer to a later question lacks what was shown", () => {
