@@ -393,6 +393,20 @@ Deno.test("wrapFetch() counts what a fetch throws on the way, whatever request i
   }
 });
 
+Deno.test("wrapFetch() counts a failure of which the body was read, and a stream that is sent again", async () => {
+  await using scene = new Scene(async (request) => {
+    await request.body?.cancel();
+    return new Response("fine", { status: 302, headers: { location: "/again" } });
+  });
+  const guarded = scene.breaker.wrapFetch();
+  const body = new Blob(["a"]).stream();
+  // A retry in a fetch throws the same for the stream of its first attempt: it says nothing of who is at fault.
+  for (const failures of [1, 2]) {
+    await assertRejects(() => guarded(scene.origin, { method: "POST", body, redirect: "error" }));
+    assertEquals([await scene.counts(), scene.paths], [[failures, 0], ["/"]]);
+  }
+});
+
 Deno.test("wrapFetch() counts a connection that is refused", async () => {
   await using scene = new Scene(ok);
   const guarded = scene.breaker.wrapFetch();
