@@ -90,7 +90,7 @@ export function parseCommandLine(
 
 /** Whether the value of an option is more likely the next option: its name was typed without one. */
 function isOption({ value, inlineValue }: { value?: string; inlineValue?: boolean }): boolean {
-  return inlineValue === false && /^--[a-z]/.test(value ?? "");
+  return inlineValue === false && /^--[a-z]/.test(value!);
 }
 
 function specsOf(commands: readonly Command[]): Parameters<typeof tokensOf>[1] {

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseCommandLine } from "../../src/cli/arguments.ts";
+import { countOption, parseCommandLine } from "../../src/cli/arguments.ts";
 import type { Given } from "../../src/cli/command.ts";
 import { COMMANDS } from "../../src/cli/run.ts";
 import { UsageError } from "../../src/cli/usage_error.ts";
@@ -32,7 +32,9 @@ Deno.test("parseCommandLine() takes options in any place and both forms", () => 
 Deno.test("parseCommandLine() answers requests for help and the version", () => {
   assertEquals(parse("--help"), { kind: "help" });
   assertEquals(parse("help"), { kind: "help" });
-  assertEquals(parse("--version"), { kind: "version" });
+  for (const line of ["--version", "list --version"]) {
+    assertEquals(parse(line), { kind: "version" }, line);
+  }
   for (const line of ["help list", "list --help", "list -h"]) {
     const request = parse(line) as { kind: string; command: { name: string } };
     assertEquals([request.kind, request.command.name], ["help", "list"], line);
@@ -80,6 +82,21 @@ Deno.test("parseCommandLine() refuses what would otherwise be ignored", () => {
   for (const [line, expected] of wrong) {
     const { message } = assertThrows(() => parse(line), UsageError) as Error;
     assertEquals(message, expected);
+  }
+});
+
+Deno.test("parseCommandLine() suggests nothing for an empty word", () => {
+  const { message } = assertThrows(() => parseCommandLine([""], COMMANDS), UsageError) as Error;
+  assertEquals(message, "Cannot run: there is no command of that name (an empty string)");
+});
+
+Deno.test("countOption() takes whole numbers within its bound and nothing else", () => {
+  const count = (text: string) =>
+    countOption(parse(`list --limit ${text}`) as Given, "limit", 5, 99);
+  assertEquals(countOption(parse("list") as Given, "limit", 5, 99), 5);
+  assertEquals([count("1"), count("099")], [1, 99]);
+  for (const text of ["0", "100", "1e1", "1.5", "-1", "ten", "9999999999"]) {
+    assertThrows(() => count(text), UsageError, "must be a whole number from 1 to 99", text);
   }
 });
 

@@ -70,6 +70,29 @@ Deno.test("dashboard --allow-actions acts in the name of the user, and an open p
   assertMatch(change?.actor ?? "", /^.+@.+$/);
 });
 
+Deno.test("dashboard says where it is, and whether it can act", async () => {
+  await using stage = await openStage();
+  for (
+    const [args, remark] of [
+      [[], "It is read only. Ctrl-C ends it.\n"],
+      [["--allow-actions"], "It can act. Ctrl-C ends it.\n"],
+    ] as const
+  ) {
+    const printed = Promise.withResolvers<string>();
+    let interrupt: (code: 130) => void = () => {};
+    const running = stage.cli(["dashboard", "--port", "0", ...args], {
+      onOut: printed.resolve,
+      onInterruptible: (stop) => interrupt = stop,
+    });
+    const base = /^The dashboard is at (http:\S+)\n$/.exec(await printed.promise)?.[1] ?? "";
+    assertMatch(await (await fetch(base)).text(), /<!doctype html>/);
+    interrupt(EXIT_CODES.interrupted);
+    const { code, err } = await running;
+    assertEquals([code, err], [EXIT_CODES.interrupted, remark]);
+    await failureOf(() => fetch(base));
+  }
+});
+
 Deno.test("dashboard refuses ports that cannot be had", async () => {
   await using stage = await openStage();
   const env = { DATABASE_URL: stage.url };
@@ -117,5 +140,58 @@ Deno.test("the server sends and reads bodies, and frees a stream whose reader go
   assertEquals((await body!.getReader().read()).value?.length, 3);
   controller.abort();
   await cancelled.promise;
+  await server.close();
+});
+
+Deno.test("the server sends a long body at the reader's pace, and whole", async () => {
+  const piece = new Uint8Array(64 * 1024).fill(7);
+  const server = await serveHttp(() => {
+    let left = 100;
+    return Promise.resolve(
+      new Response(
+        new ReadableStream({
+          pull(controller) {
+            if (left-- > 0) controller.enqueue(piece);
+            else controller.close();
+          },
+        }),
+      ),
+    );
+  }, 0);
+  const answer = await fetch(`http://127.0.0.1:${server.port}/`);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  assertEquals([body.length, body.every((byte) => byte === 7)], [100 * piece.length, true]);
+  await server.close();
+});
+
+Deno.test("the server reads a body up to its bound, and the handler refuses what is longer", async () => {
+  let read = 0;
+  const server = await serveHttp(async (request) => {
+    read = (await request.arrayBuffer()).byteLength;
+    return new Response(null, { status: 413 });
+  }, 0);
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  const length = 256 * 1024 + 1;
+  const head = `POST / HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: ${length}\r\n\r\n`;
+  await connection.write(new TextEncoder().encode(head));
+  for (let sent = 0; sent < length;) {
+    sent += await connection.write(new Uint8Array(Math.min(16_384, length - sent)));
+  }
+  const answer = new Uint8Array(12);
+  await connection.read(answer);
+  assertEquals([new TextDecoder().decode(answer), read], ["HTTP/1.1 413", 256 * 1024]);
+  connection.close();
+  await server.close();
+});
+
+Deno.test("the server refuses a request that has no web form", async () => {
+  const server = await serveHttp(() => Promise.resolve(new Response("reached")), 0);
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  const line = "GET / HTTP/1.1\r\nhost: [\r\n\r\n";
+  await connection.write(new TextEncoder().encode(line));
+  const answer = new Uint8Array(12);
+  await connection.read(answer);
+  assertEquals(new TextDecoder().decode(answer), "HTTP/1.1 400");
+  connection.close();
   await server.close();
 });

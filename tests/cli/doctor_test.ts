@@ -234,6 +234,11 @@ Deno.test("doctor finds instances that have gone, and those of other versions", 
   const other = await finding(stage, "instances");
   assertEquals(other.level, "warning");
   assertMatch(other.message, /^1 of 2 instances use another version .*: 0\.0\.9 \(\$'old\\n'\)/);
+  for (let i = 0; i < 9; i++) await insert(`old${i}`, "0.0.8", 1000);
+  assertMatch(
+    (await finding(stage, "instances")).message,
+    /^10 of 11 instances use another version .*: 0\.0\.8, 0\.0\.9 \(.*, \d more\), finish the rollout$/,
+  );
   await stage.client.query(`delete from ${TABLE}_instances where label like 'old%'`);
   await insert("gone", VERSION, 3 * 3_600_000);
   assertMatch(

@@ -53,6 +53,41 @@ Deno.test("a reader that goes, as head does, is no error", async () => {
   assertMatch(out, /^STATE .*\n0\n$/);
 });
 
+/** Runs the program in a shell, with its streams as a line of the shell directs them. */
+function runDirected(line: string, args: readonly string[], url: string) {
+  return runPiped(["bash", "-c", `"$@" ${line}`, "bash", ...PROGRAM, ...args], {
+    DATABASE_URL: url,
+  });
+}
+
+Deno.test("a device that is full is a problem, and no end of a reader", async () => {
+  await using stage = await openStage();
+  const { code, err } = await runDirected("> /dev/full", ["list"], stage.url);
+  assertEquals(code, 1, err);
+  assertMatch(err, /no space left|ENOSPC/i);
+});
+
+Deno.test("remarks and messages that cannot be written change no exit code", async () => {
+  await using stage = await openStage();
+  for (const key of ["a", "b"]) await stage.store.transition(key, "open");
+  const cut = await runDirected("2> /dev/full", ["list", "--limit", "1"], stage.url);
+  assertEquals(cut.code, 0);
+  assertMatch(cut.out, /^STATE .*\nopen +a .*\n$/);
+  const wrong = await runDirected("2> /dev/full", ["lst"], stage.url);
+  assertEquals([wrong.code, wrong.out], [2, ""]);
+});
+
+terminalTest("in a terminal that does not say how wide it is, lines fit 80 columns", async () => {
+  await using stage = await openStage();
+  await stage.store.transition("/api/" + "x".repeat(100), "open");
+  const env = { DATABASE_URL: stage.url, NO_COLOR: "1" };
+  const { code, text } = await runInTerminal([...PROGRAM, "list"], { env, columns: 0 });
+  assertEquals(code, 0, text);
+  const lines = text.trimEnd().split("\n");
+  assertEquals(lines.length, 2);
+  for (const line of lines) assert(line.length <= 80, line);
+});
+
 terminalTest("in a terminal, the program fits its width, has colours, and asks", async () => {
   await using stage = await openStage();
   await stage.store.transition("/api/" + "x".repeat(100), "open");

@@ -37,6 +37,16 @@ Deno.test("tableLines() fit the terminal, whatever the keys, and lose columns be
   ]);
 });
 
+Deno.test("tableLines() keep what is needed to act where the terminal is too narrow for it", () => {
+  const key = "/api/orders/12345";
+  for (const columns of [0, 5]) {
+    assertEquals(tableLines(COLUMNS, [row(key, "maintenance")], outputOf(columns)), [
+      "STATE  KEY           WHY",
+      "open   '/api/…2345'  main…",
+    ]);
+  }
+});
+
 Deno.test("tableLines() without a terminal cut nothing", () => {
   const [, line] = tableLines(COLUMNS, [row("y".repeat(1000))], outputOf(undefined));
   assert(line!.includes("y".repeat(1000)));
