@@ -39,7 +39,7 @@ export class Viewer {
   /** Sends an event. A browser that is too slow is dropped: it comes again and reads what it missed. */
   send({ event, id, data }: ServerEvent): void {
     if (this.#hasEnded) return;
-    if ((this.#controller.desiredSize ?? 0) <= 0) {
+    if (this.#controller.desiredSize! <= 0) {
       this.#controller.error(new Error("Cannot send events: the browser reads too slowly"));
       this.#finish();
       return;
@@ -57,7 +57,6 @@ export class Viewer {
   }
 
   #finish(): void {
-    if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#onEnd();
   }

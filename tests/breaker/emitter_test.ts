@@ -56,6 +56,20 @@ Deno.test("listeners get events of the runtime, with details", async () => {
   ]);
 });
 
+Deno.test("a listener that throws on an event that a user dispatches harms nothing", () => {
+  const errors: string[] = [];
+  const { breaker } = memoryBreaker({
+    onError: ({ key, error }) => errors.push(`${key}: ${error}`),
+  });
+  breaker.addEventListener("open", ({ detail }) => {
+    throw new Error(`of ${detail?.key}`);
+  });
+  const target = breaker as unknown as EventTarget;
+  assert(target.dispatchEvent(new Event("open")));
+  assert(target.dispatchEvent(new CustomEvent("open", { detail: { key: "api" } })));
+  assertEquals(errors, [": Error: of undefined", "api: Error: of api"]);
+});
+
 Deno.test("null stands for no options of a listener, as for every EventTarget", async () => {
   const { breaker } = memoryBreaker();
   let heard = 0;

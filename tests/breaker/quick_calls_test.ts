@@ -118,6 +118,59 @@ Deno.test("a clock that throws is the store's failure, not the call's", async ()
   assertEquals(await breaker.execute("api", () => "again"), "again");
 });
 
+Deno.test("a clock that throws before the call is the store's failure, and the call is made", async () => {
+  const { breaker, clock, log } = memoryBreaker();
+  await fail(breaker, "api", 3);
+  log.length = 0;
+  Object.defineProperty(clock, "at", {
+    get() {
+      throw new Error("no time");
+    },
+  });
+  assertEquals(await breaker.execute("api", () => "answer"), "answer");
+  assertEquals(log, ["error no time", "success api"]);
+});
+
+Deno.test("a call with options on a circuit that has closed again reports that", async () => {
+  const { store, breaker, log } = memoryBreaker();
+  await fail(breaker, "api", 3);
+  await store.reset("api");
+  log.length = 0;
+  assertEquals(await breaker.execute("api", () => 1, { fallback: () => 2 }), 1);
+  assertEquals(log, ["close api", "success api"]);
+});
+
+Deno.test("a result or an error whose properties throw counts by how the call ended", async () => {
+  const trap = (tag: string) =>
+    new Proxy({ [Symbol.toStringTag]: tag }, {
+      get() {
+        throw new Error("no property");
+      },
+    });
+  const result = trap("Response");
+  const errors: string[] = [];
+  const store = new InMemoryCircuitBreakerStore(RULES);
+  const breaker = new CircuitBreaker(store, {
+    record: "await",
+    onError: ({ error }) => errors.push(String(error)),
+  });
+  // Returned in an object, because a promise asks a result for its method "then".
+  const counts = async () => {
+    const { failureCount, successCount } = await store.peek("api");
+    return [failureCount, successCount];
+  };
+  await breaker.execute("api", () => Promise.reject(result)).catch(() => {});
+  assertEquals(await counts(), [1, 0]);
+  const odd = {
+    get [Symbol.toStringTag](): string {
+      throw new Error("no tag");
+    },
+  };
+  await breaker.execute("api", () => odd);
+  assertEquals((await counts())[1], 1);
+  assertEquals(errors.includes("Error: no tag"), true);
+});
+
 Deno.test("calls longer than slowCallDurationMs count as slow, however they are admitted", async () => {
   const rules = {
     slowCallRateThreshold: 1,

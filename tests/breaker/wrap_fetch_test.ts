@@ -1,49 +1,13 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import {
   CircuitBreaker,
-  type CircuitBreakerOptions,
   CircuitOpenError,
   InMemoryCircuitBreakerStore,
   isCallTimeoutError,
   isCircuitOpenError,
 } from "../../mod.ts";
 import { until } from "../support/until.ts";
-
-type Handler = (request: Request) => Response | Promise<Response>;
-
-/** A server, a breaker that opens after two failures, and what the circuits have counted. */
-class Scene implements AsyncDisposable {
-  readonly store = new InMemoryCircuitBreakerStore({
-    failureThreshold: 2,
-    failureWindowMs: 60_000,
-  });
-  readonly breaker: CircuitBreaker;
-  readonly origin: string;
-  readonly paths: string[] = [];
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-
-  constructor(handler: Handler, options: CircuitBreakerOptions = {}) {
-    this.breaker = new CircuitBreaker(this.store, { record: "await", ...options });
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-      this.paths.push(new URL(request.url).pathname);
-      return handler(request);
-    });
-    this.origin = `http://127.0.0.1:${this.#server.addr.port}`;
-  }
-
-  async counts(key = this.origin): Promise<[failures: number, successes: number]> {
-    const { failureCount, successCount } = await this.store.peek(key);
-    return [failureCount, successCount];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.breaker.close();
-    await this.#server.shutdown();
-  }
-}
-
-const ok = () => new Response("fine");
-const text = async (response: Promise<Response>) => await (await response).text();
+import { ok, Scene, text } from "./fetch_scene.ts";
 
 Deno.test("wrapFetch() guards by the origin of a string, a URL and a Request", async () => {
   await using scene = new Scene(ok);

@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { InMemoryCircuitBreakerStore } from "../../mod.ts";
+import { InMemoryCircuitBreakerStore, PostgresCircuitBreakerStore } from "../../mod.ts";
 import { dashboard } from "../../src/dashboard/dashboard.ts";
+import { openPostgresJs } from "../support/clients.ts";
 import { act, get, type Handler, problemOf } from "./requests.ts";
 
 const OPEN = { action: "open", storedKey: "api", reason: "maintenance" };
@@ -109,6 +110,10 @@ Deno.test("behind a proxy that changes the host, the browser's own word counts",
   assertEquals((await act(handler, OPEN, proxied)).status, 200);
   const kept = { origin: "https://ops.example.com", host: "ops.example.com" };
   assertEquals((await act(handler, OPEN, kept)).status, 200);
+  // A server that makes requests of its own need not pass the header on: their address has the host.
+  assertEquals((await act(handler, OPEN, { host: undefined })).status, 200);
+  const foreign = { host: undefined, origin: "https://evil.example" };
+  assertEquals(await problemOf(act(handler, OPEN, foreign)), [403, NOT_OWN]);
 });
 
 Deno.test("acts that are not understood are refused, and change nothing", async () => {
@@ -176,6 +181,37 @@ Deno.test("the longest key and reason fit, whatever their letters", async () => 
   const body = JSON.stringify({ ...OPEN, storedKey, reason: "\u0001".repeat(999) + "." });
   assertEquals((await act(handler, body)).status, 200);
   assertEquals((await store.list())[0]?.storedKey, storedKey);
+});
+
+Deno.test("an act that the store does not take is no mistake of the operator's", async () => {
+  await using driver = await openPostgresJs("postgres://127.0.0.1:1/app", { max: 1 });
+  await using store = new PostgresCircuitBreakerStore(driver.client, { timeoutMs: 2000 });
+  const handler = dashboard(store, { readOnly: false, authorize: () => true });
+  const [status, detail] = await problemOf(act(handler, OPEN));
+  assertEquals([status, /^Cannot force/.test(detail)], [503, true], detail);
+  const broken = scene();
+  broken.store.forceOpen = () => Promise.reject(new Error("secret"));
+  assertEquals(await problemOf(act(broken.handler, OPEN)), [500, "The dashboard failed."]);
+});
+
+Deno.test("an act without a type or a body is refused", async () => {
+  const played = scene();
+  const request = (headers: Record<string, string>) =>
+    new Request("http://localhost:8000/api/act", {
+      method: "POST",
+      headers: {
+        "origin": "http://localhost:8000",
+        "host": "localhost:8000",
+        "x-circuit-breaker-act": "1",
+        ...headers,
+      },
+    });
+  assertEquals((await played.handler(request({}))).status, 415);
+  assertEquals(await problemOf(played.handler(request({ "content-type": "application/json" }))), [
+    400,
+    "An act must be a JSON object.",
+  ]);
+  await assertUntouched(played);
 });
 
 Deno.test("only POST acts", async () => {

@@ -175,6 +175,34 @@ Deno.test("browsers hear when the store is out, since when, and when it answers 
   assertEquals([...heard].toSorted(), ["change of api", "well"]);
 });
 
+Deno.test("a watch that fails begins again, and browsers read everything anew", async () => {
+  const store = new InMemoryCircuitBreakerStore();
+  const watch = store.watch.bind(store);
+  let isBroken = true;
+  store.watch = (options) => {
+    if (isBroken) throw new Error("no watch");
+    return watch(options);
+  };
+  await using stream = await EventStream.open(dashboard(store));
+  await stream.next("hello");
+  isBroken = false;
+  await stream.next("resync");
+  await store.transition("api", "open");
+  assertEquals((await stream.next("change"))?.data.storedKey, "api");
+});
+
+Deno.test("a browser beyond the bound is asked to come later, and has its place when one goes", async () => {
+  const handler = dashboard(new InMemoryCircuitBreakerStore());
+  await using streams = new AsyncDisposableStack();
+  const first = await EventStream.open(handler);
+  for (let i = 1; i < 500; i++) streams.use(await EventStream.open(handler));
+  const refused = await get(handler, "/api/events");
+  assertEquals([refused.status, refused.headers.get("retry-after")], [503, "30"]);
+  assertEquals((await refused.json()).detail, "500 browsers look already.");
+  await first[Symbol.asyncDispose]();
+  streams.use(await EventStream.open(handler));
+});
+
 Deno.test("many browsers that look at once cost one read, and see each change", async () => {
   const store = new InMemoryCircuitBreakerStore();
   let lists = 0;

@@ -17,6 +17,11 @@ export const DASHBOARD: readonly Listed[] = [
     "received an object",
   ],
   [
+    () => dashboard(null as never),
+    "Cannot serve dashboard: pass a PostgresCircuitBreakerStore or an InMemoryCircuitBreakerStore, " +
+    "received null",
+  ],
+  [
     () => dashboardWith({ readonly: false }),
     'Cannot serve dashboard: "readOnly" must be spelt exactly so, received a similar name of 8 characters',
   ],
