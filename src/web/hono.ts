@@ -218,29 +218,40 @@ export function guard<C extends HonoContextLike, R extends WebResponse>(
   };
 }
 
-/** Refusals that stand in responses of requests, for the circuits of middleware further outside. */
-const refusals = new WeakMap<HonoContextLike, CircuitOpenError>();
+/** The last refusal of each request, and what its response looks like. */
+const refusals = new WeakMap<HonoContextLike, { refusal: CircuitOpenError; look: string }>();
 
 /**
- * Returns the refusal that the response of a request stands for, and notes it: middleware in between makes
- * the response anew, for a header, and the new one stands for none.
+ * Returns the refusal that the response of a request stands for, and notes it for the circuits of middleware
+ * further outside. Middleware in between makes the response anew, for a header, and the new one looks the same.
+ * One that does not is another answer: a handler can go on after a refusal.
  */
 function noteRefusal(c: HonoContextLike, response: unknown): CircuitOpenError | undefined {
-  const noted = refusals.get(c);
-  if (noted !== undefined || typeof response !== "object" || response === null) return noted;
+  if (typeof response !== "object" || response === null) return undefined;
   const refusal = refusalOf(response);
-  if (refusal !== undefined) refusals.set(c, refusal);
-  return refusal;
+  if (refusal !== undefined) {
+    refusals.set(c, { refusal, look: lookOf(response) });
+    return refusal;
+  }
+  const noted = refusals.get(c);
+  return noted?.look === lookOf(response) ? noted?.refusal : undefined;
+}
+
+/** What middleware leaves as it is when it makes a response anew. */
+function lookOf(response: object): string {
+  const { status, headers } = response as Partial<Response>;
+  return `${status} ${headers?.get("retry-after")} ${headers?.get("content-type")}`;
 }
 
 function resolve<C extends HonoContextLike>(breaker: BreakerLike, options: HonoBreakerOptions<C>) {
   assertBreaker(breaker);
   const { keyOf, exposeKey, respond } = resolveWebOptions(options, (c: C) => routeKey(c.req));
   /** Answers where the breaker has not let the request through. */
-  const refuse = (error: unknown, c: C): WebResponse | Promise<WebResponse> => {
+  const refuse = async (error: unknown, c: C): Promise<WebResponse> => {
     if (isCircuitOpenError(error)) {
-      refusals.set(c, error);
-      return respond?.(error, c) ?? toRefusal(error, { exposeKey });
+      const response = await (respond?.(error, c) ?? toRefusal(error, { exposeKey }));
+      refusals.set(c, { refusal: error, look: lookOf(response as object) });
+      return response;
     }
     if (c.req.raw.signal.aborted) return clientGone();
     throw error;

@@ -197,6 +197,22 @@ export function honoTests({ test }: TestRunner): void {
     assertEquals(await counts("between"), [0, 0]);
   });
 
+  test("circuitBreaker() counts what a handler answers after a refusal inside of it", async () => {
+    const { breaker, store, counts } = scene();
+    await store.forceOpen("inner");
+    const guarded = breaker.wrapFetch(fetch, { key: "inner", onRefused: "respond" });
+    const advice = guard(breaker, "inner", () => new Response("never"));
+    const app = new Hono();
+    app.use(circuitBreaker(breaker, { key: "outer" }));
+    app.get("/:status", async (c) => {
+      const refused = [await advice(c), await guarded("http://127.0.0.1:1/")];
+      assertEquals(refused.map(({ status }) => status), [503, 503]);
+      return new Response("another", { status: Number(c.req.param("status")) });
+    });
+    for (const status of [200, 503]) assertEquals((await ask(app, `/${status}`))[0], status);
+    assertEquals(await counts("outer"), [1, 1]);
+  });
+
   test("circuitBreaker() answers 504 when the time is over, and ignores the handler's answer", async () => {
     const { breaker, counts } = scene({ callTimeoutMs: 30 });
     const { promise: late, resolve: end } = deferred();
