@@ -200,7 +200,8 @@ export class CircuitTable {
 
   /**
    * Changes circuits, of which those without a row get one first where `isMade` says so. A version is
-   * drawn under the lock of a row, so a new row begins without one and is changed after that.
+   * drawn under the lock of a row, so a new row begins without one and is changed after that. Where
+   * pruning removed it in between, it is made again.
    */
   async #withRows(
     keys: readonly string[],
@@ -208,12 +209,14 @@ export class CircuitTable {
     demand: Demand,
     change: (keys: readonly string[]) => Promise<ChangedCircuit[]>,
   ): Promise<Circuit[]> {
-    const circuits = await change(keys);
-    if (!isMade || circuits.length === keys.length) return circuits;
-    const found = new Set(circuits.map(({ key }) => key));
-    const missing = keys.filter((key) => !found.has(key));
-    await this.add(missing, demand);
-    return [...circuits, ...await change(missing)];
+    const circuits: Circuit[] = await change(keys);
+    while (isMade && circuits.length < keys.length && demand.isAwaited) {
+      const found = new Set(circuits.map(({ key }) => key));
+      const missing = keys.filter((key) => !found.has(key));
+      await this.add(missing, demand);
+      circuits.push(...await change(missing));
+    }
+    return circuits;
   }
 
   /** A page of circuits in the order of their keys. */

@@ -4,6 +4,7 @@ import { assertEquals } from "@std/assert";
 import { demand, type OpenTable, openTable } from "../../support/circuit_table.ts";
 
 const HOUR_MS = 3_600_000;
+const NO_ACT = { reason: undefined, actor: undefined, forMs: undefined };
 
 async function keysOf({ sql }: OpenTable): Promise<string[]> {
   const rows = await sql`select key from stoma_circuit_breakers order by key`;
@@ -162,4 +163,30 @@ Deno.test("pruning in the background does nothing while another instance does it
     assertEquals(await table.trim(0, demand()), 0);
     assertEquals(await table.log.prune(1, 1, demand()), 0);
   });
+});
+
+Deno.test("a change of a circuit holds although pruning removes its new row before it", async () => {
+  await using open = await openTable();
+  const { table, sql } = open;
+  let removals = 2;
+  const add = table.add.bind(table);
+  table.add = async (keys, demand) => {
+    const added = await add(keys, demand);
+    // As pruning removes a closed row without a version.
+    if (removals-- > 0) {
+      await sql`delete from stoma_circuit_breakers where key in ${sql([...keys])}`;
+    }
+    return added;
+  };
+  const forced = await table.force("forced", { ...NO_ACT, state: "open" }, demand());
+  assertEquals([forced?.forced?.state, removals], ["open", -1]);
+  removals = 1;
+  const moved = await table.transition(["moved", "other"], "open", demand());
+  assertEquals(moved.map(({ key, state }) => [key, state]), [["moved", "open"], ["other", "open"]]);
+  removals = Infinity;
+  const gone = await table.force("x", { ...NO_ACT, state: "open" }, {
+    ...demand(),
+    isAwaited: false,
+  });
+  assertEquals(gone, undefined);
 });
