@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { migrate, PostgresCircuitBreakerStore, type PostgresClient } from "../mod.ts";
-import { compareKeys, keyBefore } from "../src/key.ts";
+import { compareKeys, keyBefore, observedKeyOf } from "../src/key.ts";
 import { openNodePostgres, openPostgresJs } from "./support/clients.ts";
 import { createDatabase } from "./support/database.ts";
 
@@ -119,4 +119,12 @@ Deno.test("keyBefore() comes before a text, and nothing that begins with the tex
     if (before !== undefined) assert(compareKeys(before, text) < 0, JSON.stringify(text));
   }
   assertEquals(keyBefore(""), undefined);
+});
+
+Deno.test("observedKeyOf() leads to one circuit, also from the key as it is listed", () => {
+  for (const key of ["", "api", "決"]) {
+    const observed = observedKeyOf(key);
+    assert(observed !== key && observed.startsWith(key));
+    assertEquals(observedKeyOf(observed), observed);
+  }
 });

@@ -1,4 +1,4 @@
-/** Permits that come when their caller has gone. */
+/** Permits and fallbacks that come when their caller has gone. */
 
 import { assertEquals, assertRejects } from "@std/assert";
 import {
@@ -108,4 +108,17 @@ Deno.test("a caller that goes in the moment in which its permit comes makes no c
     assertEquals([failureCount, successCount], [0, 0], `${steps} steps`);
     if (steps === 0) assertEquals(calls, 0);
   }
+});
+
+Deno.test("a caller that goes while its fallback begins gets the reason, and no fallback", async () => {
+  const breaker = new CircuitBreaker(new InMemoryCircuitBreakerStore(RULES));
+  const controller = new AbortController();
+  const call = breaker.execute("api", () => Promise.reject(new Error("down")), {
+    signal: controller.signal,
+    fallback: () => {
+      controller.abort(new Error("gone"));
+      return "fallback";
+    },
+  });
+  await assertRejects(() => call, Error, "gone");
 });

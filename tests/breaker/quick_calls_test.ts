@@ -119,16 +119,19 @@ Deno.test("a clock that throws is the store's failure, not the call's", async ()
 });
 
 Deno.test("a clock that throws before the call is the store's failure, and the call is made", async () => {
-  const { breaker, clock, log } = memoryBreaker();
-  await fail(breaker, "api", 3);
-  log.length = 0;
-  Object.defineProperty(clock, "at", {
-    get() {
-      throw new Error("no time");
-    },
-  });
-  assertEquals(await breaker.execute("api", () => "answer"), "answer");
-  assertEquals(log, ["error no time", "success api"]);
+  for (const isForced of [false, true]) {
+    const { breaker, store, clock, log } = memoryBreaker();
+    if (isForced) await store.forceClosed("api", { forMs: 60_000 });
+    else await fail(breaker, "api", 3);
+    log.length = 0;
+    Object.defineProperty(clock, "at", {
+      get() {
+        throw new Error("no time");
+      },
+    });
+    assertEquals(await breaker.execute("api", () => "answer"), "answer");
+    assertEquals(log, ["error no time", "success api"]);
+  }
 });
 
 Deno.test("a call with options on a circuit that has closed again reports that", async () => {

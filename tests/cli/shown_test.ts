@@ -36,6 +36,18 @@ Deno.test("history shows one state where an operator forces the one that there w
   assertMatch(forced!, / api +open +force +gateway-1 +INC-1/);
 });
 
+Deno.test("release asks with what is known of the forced state", async () => {
+  await using stage = await openStage();
+  const release = async () => (await stage.cli(["release", "api"], { answer: false })).err;
+  await stage.store.forceOpen("api", { reason: "INC-1", actor: "ada" });
+  assertMatch(await release(), /^End the forced state of api \(open by ada: "INC-1"\)\. /);
+  await stage.store.forceOpen("api", { actor: "ada" });
+  assertMatch(await release(), /^End the forced state of api \(open by ada\)\. /);
+  // Of a row that another program has written.
+  await stage.client.query("update stoma_circuit_breakers set forced_by = null");
+  assertMatch(await release(), /^End the forced state of api \(open\)\. /);
+});
+
 Deno.test("instances shows no staleness for an instance without a cache", async () => {
   await using stage = await openStage();
   await stage.client.query(
