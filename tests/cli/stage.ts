@@ -24,6 +24,8 @@ export interface Setting {
   readonly now?: () => number;
   /** Called with everything that is written to the standard output. */
   readonly onOut?: (text: string) => void;
+  /** Called with everything that is written to the standard error. */
+  readonly onErr?: (text: string) => void;
   /** Called with the function that interrupts the command. */
   readonly onInterruptible?: (interrupt: (code: ExitCode) => void) => void;
 }
@@ -44,6 +46,7 @@ export async function runCommand(args: readonly string[], setting: Setting = {})
     write(text) {
       written[name] += text;
       if (name === "out") setting.onOut?.(text);
+      else setting.onErr?.(text);
       return Promise.resolve();
     },
   });
