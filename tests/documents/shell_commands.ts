@@ -23,7 +23,8 @@ export function problemOfLine(line: string, project: Project): string | undefine
   if (command === "") return undefined;
   const cli = CLI.find((start) => start.test(command));
   if (cli !== undefined) return problemOfCli(command.replace(cli, ""));
-  const [, task] = /^(?:npx -y )?deno task ([\w:]+)( --?[\w-]+(=[\w.]+)?| [\w./]+)*$/.exec(command) ?? [];
+  const [, task] =
+    /^(?:npx -y )?deno task ([\w:]+)( --?[\w-]+(=[\w.]+)?| [\w./]+)*$/.exec(command) ?? [];
   if (task !== undefined) return task in project.tasks ? undefined : `there is no task ${task}`;
   const [, tool, packages] = /^(npm install|bun add|deno add) (.+)$/.exec(command) ?? [];
   if (packages === undefined) return "no test knows this command";
