@@ -1,7 +1,5 @@
 import { startBackgroundTimer } from "../time/background_timer.ts";
-
-/** How long the process may still read answers after a deadline, in milliseconds. */
-const LAST_READ_MS = 1;
+import { LAST_READ_MS } from "../time/end_within.ts";
 
 /** A call that must end in time. It is an element of a ring, so that it leaves the ring at once. */
 export interface TimedCall {

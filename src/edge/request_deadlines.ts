@@ -1,12 +1,9 @@
 import { beginCall, type Call } from "../time/call.ts";
 import type { CallDeadlines } from "../time/deadlines.ts";
-import { timeoutError } from "../time/end_within.ts";
+import { LAST_READ_MS, timeoutError } from "../time/end_within.ts";
 
 /** A timer that fires later than this, in milliseconds, was held up by the runtime itself. */
 const HELD_UP_MS = 20;
-
-/** How long answers that have come are still read after a deadline, in milliseconds. */
-const LAST_READ_MS = 1;
 
 /**
  * Deadlines for a runtime in which no timer outlives its request. Each piece of work has a timer of its
