@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import {
   migrate,
   PostgresCircuitBreakerStore,
@@ -37,17 +37,15 @@ Deno.test("maxCircuits bounds the table under a flood, and keeps what is busy, o
   await store.transition("/open", "open");
   await store.transition("/half-open", "half-open");
   await store.forceClosed("/forced");
-  let most = 0;
+  const isTrimmed = async () => await db.count() <= 1000 + 100;
   for (let round = 0; round < 40; round++) {
     await Promise.all([
       store.recordFailure("/busy"),
       ...Array.from({ length: 500 }, () => store.recordSuccess(`/random/${crypto.randomUUID()}`)),
     ]);
-    most = Math.max(most, await db.count());
+    // Half of the rounds do not wait for the trim: it meets new circuits while it is under way.
+    if (round % 2 === 1) await until(isTrimmed, SETTLED_WITHIN_MS);
   }
-  // A tenth, and what came in while a trim was under way: far from the 20,000 that asked for it.
-  assert(most <= 5000, `the table grew to ${most}`);
-  await until(async () => await db.count() <= 1000 + 100, SETTLED_WITHIN_MS);
   const states = await store.peek(["/open", "/half-open", "/forced", "/busy"]);
   assertEquals(states.map(({ state }) => state), ["open", "half-open", "closed", "closed"]);
   assertEquals(states[3]!.failureCount, 40);

@@ -4,6 +4,11 @@ import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { parseTableName } from "../../src/postgres/identifier.ts";
 import { StatementContext } from "../../src/postgres/statements/context.ts";
 import { flushStatement } from "../../src/postgres/statements/flush.ts";
+import {
+  pruneLogStatement,
+  pruneStatement,
+  trimStatement,
+} from "../../src/postgres/statements/prune.ts";
 import type { PostgresClient } from "../../src/types.ts";
 import { openTable, RULES } from "../support/circuit_table.ts";
 import { connect, createDatabase } from "../support/database.ts";
@@ -79,6 +84,37 @@ Deno.test("a flush finds its rows by the index, then by their places, whatever t
     assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, `${moment}: ${lines}`);
     assertMatch(lines, /Tid Scan on stoma_circuit_breakers/, `${moment}: ${lines}`);
     assertEquals(/Seq Scan on stoma_circuit_breakers( |$)/m.test(lines), false, lines);
+  }
+  reserved.release();
+});
+
+Deno.test("what removes rows compares no row with each other one, whatever the plan", async () => {
+  await using open = await openTable();
+  const { sql } = open;
+  const context = new StatementContext(
+    parseTableName("test", "stoma_circuit_breakers"),
+    RULES,
+    false,
+    "default",
+  );
+  const reserved = await sql.reserve();
+  // A small table is read as a whole. Its plan may still be in use when the table is a hundred times larger.
+  await reserved`set enable_tidscan = off`;
+  for (
+    const { action, text } of [
+      pruneStatement(context, true),
+      pruneStatement(context, false),
+      trimStatement(context),
+      pruneLogStatement(context),
+    ]
+  ) {
+    const values = [..."12"].slice(0, text.includes("$2") ? 2 : 1).join();
+    await reserved.unsafe(`prepare removal as ${text}`);
+    const plan = await reserved.unsafe(`explain execute removal (${values})`);
+    await reserved`deallocate removal`;
+    const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
+    assertMatch(lines, /Delete on/, action);
+    assertEquals(/ctid = ANY/i.test(lines), false, `${action}: ${lines}`);
   }
   reserved.release();
 });

@@ -103,7 +103,8 @@ export function refuseForeignObjects(shown: string): string {
       into problem, code
       from (values ${parts((part) => `${part}, ${part}_name`)}) as part (id, name)
       join pg_type as type on type.oid = to_regtype(part.name)
-      where part.id is null and type.typelem = 0::oid
+      -- The type of a table is of one that another migration has made since the names were looked up.
+      where part.id is null and type.typelem = 0::oid and type.typrelid = 0::oid
       limit 1;
     end if;`;
 }

@@ -41,13 +41,13 @@ export function pruneStatement(
     action: "prune circuits",
     text: `with ${isElected ? elected(table) : ""}clock as materialized (
   select ${now} as now, ${keptMs(table)} as kept_ms
-), dated as (
+), undated as materialized (
   -- Other programs that write the table do not note when they did.
-  update ${table.quoted} as c set updated_at = clock.now from clock
-  where c.updated_at = 0 and c.ctid = any(array(
-    select undated.ctid from ${table.quoted} as undated where undated.updated_at = 0
-    limit 1000 for update skip locked
-  ))
+  select c.ctid as place from ${table.quoted} as c where c.updated_at = 0
+  limit 1000 for update skip locked
+), dated as (
+  update ${table.quoted} as c set updated_at = clock.now from clock, undated
+  where c.ctid = undated.place and c.updated_at = 0
 ), doomed as (
   select c.ctid as place from ${table.quoted} as c, clock
   where ${isRemovable("clock.now", "clock.kept_ms")}
@@ -126,7 +126,7 @@ excess as materialized (
   order by rank > ${ROWS_KEPT} desc, rank > 1 desc, version
   limit (select excess from excess))
 ), gone as (
-  delete from ${log} where ctid = any(array(select place from doomed)) returning xid
+  delete from ${log} as change using doomed where change.ctid = doomed.place returning change.xid
 ), noted as (
   update ${table.instances.quoted} set pruned_xid = greatest(pruned_xid, (
     select xid from gone order by xid desc limit 1
@@ -175,10 +175,14 @@ function elected(table: TableName): string {
 ), `;
 }
 
-/** Deletes rows by their ctid, without a second search by key. The locks keep it from changing. */
+/**
+ * Deletes rows by their ctid, without a second search by key. The locks keep it from changing. A join, and
+ * not `any(array(...))`: that is a scan which compares each row with each doomed one, where the plan is
+ * from a time when the table was small.
+ */
 function removed(table: TableName): string {
   return `gone as (
-  delete from ${table.quoted} as c where c.ctid = any(array(select place from doomed)) returning 1
+  delete from ${table.quoted} as c using doomed where c.ctid = doomed.place returning 1
 )
 select count(*)::int as removed from gone`;
 }
