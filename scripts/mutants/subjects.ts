@@ -76,6 +76,7 @@ export const SUBJECTS: readonly Subject[] = [
           "elapsed_clock",
           "entries",
           "flusher",
+          "flusher_alone",
           "forced_end",
         ],
         ...["last_count", "many_reads", "refresh_schedule", "subscription", "success_count"],

@@ -284,3 +284,61 @@ Deno.test("CachedCircuit is out of use after more idle intervals where it was in
   cached.isFresh(1000, 0, 0);
   assertEquals([pass(60), pass(1)], [false, true]);
 });
+
+Deno.test("CachedCircuit ignores a lower version although it was asked for later, but not its count", () => {
+  const { cached, ask } = scene();
+  const [early, late] = [ask(), ask()];
+  early(circuit({ version: 5, successCount: 3 }));
+  late(circuit({ version: 4, successCount: 9 }));
+  assertEquals([cached.version, cached.shown(0)!.successCount], [5, 9]);
+});
+
+Deno.test("CachedCircuit reads its time from the later of two answers that overlap", () => {
+  const { cached, clock, ask } = scene();
+  const [early, late] = [ask(), ask()];
+  late(circuit());
+  clock.at = 100;
+  early(circuit({ readAt: AHEAD - 50 }));
+  assertEquals(cached.shown(100)!.readAt, AHEAD + 100);
+});
+
+Deno.test("CachedCircuit keeps an own write in a new version where a read from before its answer lacks it", () => {
+  const { cached, ask } = scene({ hasFailureWindow: true });
+  const [write, read] = [ask(), ask()];
+  read(circuit());
+  const overlapping = ask();
+  write(circuit({ version: 2, failureCount: 9 }), true);
+  overlapping(circuit({ version: 2, failureCount: 4 }));
+  assertEquals(cached.circuit!.failureCount, 9);
+});
+
+Deno.test("CachedCircuit whose question can still be answered is not droppable", () => {
+  const { cached, clock, ask } = scene({ answerWithinMs: 1000 });
+  ask()(circuit());
+  clock.at = 5000;
+  cached.inFlight = 1;
+  cached.questionAt = 5000;
+  clock.at = 6000;
+  assertEquals(cached.isDroppable, false);
+  clock.at = 6001;
+  assertEquals(cached.isDroppable, true);
+});
+
+Deno.test("CachedCircuit drops its successes where it zeroed a closed circuit that had none", () => {
+  for (
+    const [answered, waiting] of [
+      [undefined, 0],
+      [circuit({ version: 3, zeroedVersion: 1 }), 0],
+      [circuit({ version: 3, zeroedVersion: 1, state: "open" }), 2],
+      // The database has zeroed it: what waits is from after that.
+      [circuit({ version: 4, zeroedVersion: 4 }), 2],
+    ] as const
+  ) {
+    const { cached, ask } = scene();
+    ask()(circuit({ version: 4, zeroedVersion: 1 }));
+    cached.defer(0);
+    cached.defer(0);
+    cached.zeroed(answered, 3, 9);
+    assertEquals(cached.successes.waiting, waiting);
+  }
+});

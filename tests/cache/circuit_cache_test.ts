@@ -147,3 +147,62 @@ Deno.test("CircuitCache keeps what it knows where prune removed nothing", async 
   assertEquals(await one.done(one.cache.prune(one.call(), request)), 0);
   assertEquals((await one.cache.read(one.call(), "a")).source, "cache");
 });
+
+Deno.test("CircuitCache listens no more where the only call was not answered by the database", async () => {
+  for (const method of ["read", "recordFailure"] as const) {
+    await using scene = new Scene();
+    const one = scene.open();
+    const call = one[method]("a");
+    call.catch(() => {});
+    await one.lose(method);
+    await one.drain();
+    await scene.timers.advance(31_000);
+    assertEquals([one.listener, scene.timers.size], [undefined, 0], method);
+  }
+});
+
+Deno.test("CircuitCache counts the use of a circuit from its first call, however long it was at rest", async () => {
+  await using scene = new Scene();
+  const one = scene.open({ countWithinMs: 2000 });
+  await scene.timers.advance(100_000);
+  await one.done(one.read("once"));
+  await one.recordSuccess("once");
+  for (let interval = 0; interval < 20; interval++) await one.interval();
+  assert(!scene.database.rows.has("once"), "one interval is no regular use");
+});
+
+Deno.test("CircuitCache counts a success from when its key is in regular use", async () => {
+  await using scene = new Scene();
+  const one = scene.open({ countWithinMs: 1000 });
+  await one.done(one.read("a"));
+  await one.recordSuccess("a");
+  await scene.timers.advance(900);
+  await one.drain();
+  for (let interval = 0; interval < 5; interval++) {
+    await one.done(one.read("a"));
+    await one.interval();
+  }
+  assertEquals(scene.database.rows.get("a")?.successCount, 1);
+});
+
+Deno.test("CircuitCache learns what a claim answered", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.done(one.transition("a", "open"));
+  const claim = await one.done(one.cache.claim(one.call(), "a", 0));
+  assertEquals([claim.isAdmitted, claim.circuit!.state], [true, "half-open"]);
+  const answer = await one.cache.read(one.call(), "a");
+  assertEquals([answer.source, answer.circuit!.state], ["cache", "half-open"]);
+});
+
+Deno.test("CircuitCache answers calls for unknown circuits as they are: in a list, and after its end", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  scene.database.recordFailure("a");
+  const listed = await one.done(
+    one.cache.list(one.call(), { state: undefined, after: undefined, limit: 10 }),
+  );
+  assertEquals(listed.map(({ key, failureCount }) => [key, failureCount]), [["a", 1]]);
+  await one.done(one.cache.end(one.call()));
+  assertEquals((await one.done(one.recordFailure("b"))).failureCount, 1);
+});

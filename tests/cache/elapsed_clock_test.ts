@@ -56,3 +56,24 @@ Deno.test("elapsedClock never goes back", () => {
     last = now;
   }
 });
+
+Deno.test("elapsedClock takes a short step of the time of day without a look at the steady clock", () => {
+  let [looks, ofDay] = [0, 0];
+  const clock = elapsedClock(() => looks++, () => ofDay);
+  for (const step of [0, 1, 20]) {
+    ofDay += step;
+    clock();
+  }
+  assertEquals([clock(), looks], [21, 1]);
+  ofDay += 21;
+  clock();
+  assertEquals(looks, 2);
+});
+
+Deno.test("elapsedClock goes by the clocks of the process", async () => {
+  const clock = elapsedClock();
+  const [from, steady] = [clock(), performance.now()];
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const passed = clock() - from;
+  assert(passed >= 20 && passed <= performance.now() - steady + 2, `${passed} ms`);
+});

@@ -149,3 +149,59 @@ Deno.test("CacheEntries forgets a circuit, and keeps its entry for a question in
   entries.end(entry);
   assertEquals(entries.all(), [waiting!]);
 });
+
+Deno.test("CacheEntries keeps an unknown circuit whose successes wait", () => {
+  const { entries, learn } = openEntries();
+  const entry = learn("a")!;
+  entry.defer(0);
+  entries.forget(entry);
+  entries.end(entries.ask("a").entry);
+  assertEquals([entries.size, entries.pending, entry.isKnown], [1, 1, false]);
+});
+
+Deno.test("CacheEntries forgets a circuit that a write from before a fence has changed", () => {
+  const { entries, learn } = openEntries();
+  const write = entries.ask("a");
+  entries.forgetAll(true);
+  const entry = learn("a")!;
+  assertEquals(entry.isKnown, true);
+  entries.learnWritten(entry, { ...ABSENT_CIRCUIT, key: "a" }, write);
+  assertEquals(entry.isKnown, false, "what was read since may lack it");
+});
+
+for (const isWrite of [true, false]) {
+  Deno.test(`CacheEntries: a read that overlaps ${isWrite ? "an own write can lack it" : "the log can be newer"}`, () => {
+    const entries = new CacheEntries({ clock: () => 0, now: undefined }, true, () => {});
+    const counted = (failureCount: number) => ({ ...ABSENT_CIRCUIT, key: "a", failureCount });
+    const first = entries.ask("a");
+    const read = entries.ask("a");
+    if (isWrite) entries.learnWritten(first.entry!, counted(9), first);
+    else entries.learnLogged("a", counted(9), first);
+    entries.learnRead(read.entry!, counted(4), read);
+    assertEquals(read.entry!.circuit!.failureCount, isWrite ? 9 : 4);
+  });
+}
+
+Deno.test("CacheEntries has room for a circuit where it dropped an idle one", () => {
+  const { entries, learn } = openEntries();
+  for (let index = 0; index < CAPACITY; index++) learn(`${index}`);
+  entries.passInterval();
+  assert(learn("new") !== undefined);
+  assertEquals([entries.size, entries.get("0")], [CAPACITY, undefined]);
+});
+
+Deno.test("CacheEntries: after a break the counts are those of another server", () => {
+  for (const hasCounts of [true, false]) {
+    const { entries } = openEntries();
+    const read = (successCount: number) => {
+      const question = entries.ask("a");
+      const found = { ...ABSENT_CIRCUIT, key: "a", successCount };
+      entries.learnRead(question.entry!, found, question);
+      return question.entry!.shown(0)!.successCount;
+    };
+    assertEquals(read(9), 9);
+    entries.ask("a"); // in flight, so that it stays
+    entries.forgetAll(hasCounts);
+    assertEquals(read(4), hasCounts ? 9 : 4);
+  }
+});

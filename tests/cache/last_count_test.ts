@@ -4,6 +4,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { CacheEntries } from "../../src/cache/entries.ts";
 import { LastCount } from "../../src/cache/last_count.ts";
 import type { Origin } from "../../src/cache/origin.ts";
+import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
 import {
   CircuitBreakerStoreError,
   isCircuitBreakerStoreError,
@@ -58,6 +59,8 @@ for (
     scene.database.isTokenTaken = false;
     await one.done(ended);
     assertEquals(stored(scene), 7);
+    // What became of the others is known.
+    assertEquals(one.sent.includes("findFlush"), fate.startsWith("is lost"));
   });
 }
 
@@ -126,4 +129,28 @@ Deno.test("end reports what was not counted by the class of its cause, and with 
     assertEquals([error.constructor, error.cause], [type, cause]);
     assert(error.message.endsWith(cause.message), error.message);
   }
+});
+
+Deno.test("end gives no reason where the fate of a flush stayed unknown to its deadline", async () => {
+  const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
+  const question = entries.ask("a");
+  const { entry } = question;
+  entries.learnRead(entry!, { ...ABSENT_CIRCUIT, key: "a" }, question);
+  entry!.defer(0);
+  const flush = { number: 1, deferred: [{ key: "a", ...entry!.successes.take(1) }] };
+  const busy = () => Promise.resolve({ outcome: "busy" });
+  const origin = { findFlush: busy, flush: busy } as unknown as Origin;
+  const last = new LastCount(origin, entries, {
+    instance: { id: "one", label: "one", boundMs: 1000 },
+    deadlines: { race: (_: unknown, __: unknown, work: unknown) => work } as unknown as Deadlines,
+    timers: new VirtualTimers(),
+    random: () => 0,
+  });
+  const open = { flush, entries: [entry!], isLost: true };
+  const call = { beganAt: 0, dueAt: 0 };
+  const error = await assertRejects(() => last.run(call, () => Promise.resolve(open), () => {}));
+  assertEquals(
+    (error as Error).message,
+    "Cannot close store: 1 acknowledged successes were not counted",
+  );
 });

@@ -33,7 +33,7 @@ export async function settle(): Promise<void> {
 
 /** A clock that the test moves, and its timers. */
 export class VirtualTimers implements Timers {
-  readonly canJoin = true;
+  readonly canJoin: boolean = true;
   #now = 0;
   readonly #timers = new Set<{ run: () => void; at: number }>();
 

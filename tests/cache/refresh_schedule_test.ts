@@ -1,7 +1,8 @@
 /** When the cache refreshes. */
 
 import { assert, assertEquals } from "@std/assert";
-import { Scene } from "./model_network.ts";
+import { RefreshSchedule } from "../../src/cache/refresh_schedule.ts";
+import { Scene, VirtualTimers } from "./model_network.ts";
 
 Deno.test("CircuitCache sends at most 1.2 statements per bound with everything in use", async () => {
   await using scene = new Scene();
@@ -109,4 +110,54 @@ Deno.test("CircuitCache that ends during a refresh sends nothing after it, and k
   await ended;
   await scene.timers.advance(100_000);
   assertEquals([one.sent, scene.timers.size], [[], 0]);
+});
+
+function openSchedule(random: () => number = () => 0.5) {
+  const timers = new VirtualTimers();
+  const sentAt: number[] = [];
+  const schedule = new RefreshSchedule({
+    maxStalenessMs: 1000,
+    timers,
+    random,
+    refresh: () => {
+      sentAt.push(timers.now());
+      return Promise.resolve(true);
+    },
+    isNeeded: () => true,
+  });
+  return { timers, schedule, sentAt };
+}
+
+Deno.test("RefreshSchedule leaves room for three round trips in the bound, and half of it at most", () => {
+  const { schedule } = openSchedule();
+  assertEquals(schedule.intervalMs, 950);
+  schedule.measured(400); // 100 on average
+  assertEquals(schedule.intervalMs, 695);
+  schedule.measured(2000);
+  assertEquals(schedule.intervalMs, 500);
+});
+
+Deno.test("RefreshSchedule passes an interval for the use of circuits after three quarters of one", () => {
+  const { schedule } = openSchedule();
+  schedule.beginInterval(100_000);
+  assertEquals(schedule.passInterval(100_712), false);
+  assertEquals([schedule.passInterval(100_713), schedule.passInterval(100_714)], [true, false]);
+  assertEquals(schedule.passInterval(101_426), true);
+});
+
+Deno.test("RefreshSchedule spreads instances over half of the interval after an announcement", async () => {
+  for (const [dice, pauseMs] of [[0, 475], [0.8, 855]] as const) {
+    const { schedule, timers, sentAt } = openSchedule(() => dice);
+    schedule.wake();
+    await timers.advance(500);
+    schedule.announce();
+    await timers.advance(0);
+    assertEquals(sentAt, [0, 500]);
+    await timers.advance(2000);
+    assertEquals(
+      sentAt.slice(0, 4),
+      [0, 500, 500 + pauseMs, 500 + pauseMs + 950].filter((at) => at <= 2500),
+    );
+    schedule.end();
+  }
 });

@@ -4,6 +4,7 @@ import { assertEquals } from "@std/assert";
 import { CacheEntries } from "../../src/cache/entries.ts";
 import type { Origin } from "../../src/cache/origin.ts";
 import { TailFollower } from "../../src/cache/tail_follower.ts";
+import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
 import type { TailPage } from "../../src/ports.ts";
 import { beginCall } from "../../src/time/call.ts";
 import { type ModelInstance, Scene, settle } from "./model_network.ts";
@@ -208,4 +209,24 @@ Deno.test("TailFollower: a page says nothing of what changed since another curso
   const third = follower.follow(beginCall(1000));
   pages[2]!.resolve(page("3:3:"));
   assertEquals([await third, follower.validAt], ["followed", 20]);
+});
+
+Deno.test("TailFollower takes over that a circuit has no row any more", async () => {
+  const pages: TailPage[] = [];
+  const origin = { tail: () => Promise.resolve(pages.shift()!) } as unknown as Origin;
+  const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
+  const follower = new TailFollower(origin, entries);
+  const page = (snapshot: string, absent: string[]): TailPage => ({
+    cursor: { snapshot, version: 0, run: "" },
+    ...{ isBreak: false, isTooLong: false, circuits: [], absent },
+  });
+  pages.push(page("1:1:", []), page("2:2:", []), page("3:3:", ["a"]));
+  await follower.follow(beginCall(1000));
+  await follower.follow(beginCall(1000));
+  const question = entries.ask("a");
+  entries.learnRead(question.entry!, { ...ABSENT_CIRCUIT, key: "a", failureCount: 3 }, question);
+  entries.end(question.entry);
+  assertEquals(question.entry!.isAbsent, false);
+  assertEquals(await follower.follow(beginCall(1000)), "followed");
+  assertEquals(question.entry!.isAbsent, true);
 });
