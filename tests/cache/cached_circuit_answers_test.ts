@@ -342,3 +342,24 @@ Deno.test("CachedCircuit drops its successes where it zeroed a closed circuit th
     assertEquals(cached.successes.waiting, waiting);
   }
 });
+
+for (const isWrite of [true, false]) {
+  Deno.test(`CachedCircuit: of three answers that overlap ${isWrite ? "an own write" : "the last one"} counts`, () => {
+    const { cached, ask } = scene({ hasFailureWindow: true });
+    const [first, second, third] = [ask(), ask(), ask()];
+    first(circuit({ failureCount: 1 }));
+    second(circuit({ failureCount: 9 }), isWrite);
+    third(circuit({ failureCount: 4 }));
+    assertEquals(cached.circuit!.failureCount, isWrite ? 9 : 4);
+  });
+}
+
+Deno.test("CachedCircuit keeps the time of an answer from after the end of a force", () => {
+  const { cached, clock, ask } = scene();
+  ask()(circuit({ version: 3, forced: forced() }));
+  const late = ask();
+  cached.shown(100);
+  clock.at = 300;
+  late(circuit({ version: 3, forced: forced(), readAt: AHEAD + 300 }));
+  assertEquals(cached.shown(300)!.readAt, AHEAD + 300);
+});

@@ -1,7 +1,7 @@
 /** The cache as a whole: at rest, in use, in an outage. */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Circuit } from "../../src/circuit.ts";
+import type { Circuit, Round } from "../../src/circuit.ts";
 import { Scene } from "./model_network.ts";
 
 Deno.test("CircuitCache answers from memory as long as the log is followed, and names the source", async () => {
@@ -40,6 +40,9 @@ Deno.test("CircuitCache counts successes of circuits that memory knows, and vote
   const vote = one.cache.vote(one.call(), "a");
   assertEquals((await one.done(vote)).circuit.failureCount, 1);
   assertEquals((one.cache.known("a") as Circuit).failureCount, 1);
+  const without = scene.open();
+  await without.useRegularly("a");
+  assertEquals(without.cache.countSuccess("a", true), true, "slow calls have no rate there");
 });
 
 Deno.test("CircuitCache keeps a circuit that is used every five bounds, which has a row then", async () => {
@@ -71,8 +74,11 @@ Deno.test("CircuitCache rests when nothing is in use, and begins anew after it",
   assertEquals([one.sent.length, one.listener, scene.timers.size], [length, undefined, 0]);
   scene.database.transition("regular", "open");
   assertEquals((await one.done(one.read("regular")))!.state, "open");
-  await one.interval();
-  assertEquals((await one.read("regular"))!.state, "open");
+  for (let interval = 0; interval < 3; interval++) {
+    await one.interval();
+    const answer = await one.cache.read(one.call(), "regular");
+    assertEquals([answer.source, answer.circuit!.state], ["cache", "open"]);
+  }
 });
 
 Deno.test("CircuitCache sends nothing in an outage, keeps no local answer, and goes on after it", async () => {
@@ -193,6 +199,20 @@ Deno.test("CircuitCache learns what a claim answered", async () => {
   assertEquals([claim.isAdmitted, claim.circuit!.state], [true, "half-open"]);
   const answer = await one.cache.read(one.call(), "a");
   assertEquals([answer.source, answer.circuit!.state], ["cache", "half-open"]);
+});
+
+Deno.test("CircuitCache learns what a settlement answered, and passes withdrawals on", async () => {
+  await using scene = new Scene();
+  const one = scene.open();
+  await one.done(one.transition("a", "half-open"));
+  const round = { version: (await one.read("a"))!.version };
+  const settled = one.cache.settle(one.call(), "a", "failure", round as Round);
+  assertEquals((await one.done(settled)).circuit!.state, "open");
+  const answer = await one.cache.read(one.call(), "a");
+  assertEquals([answer.source, answer.circuit!.state], ["cache", "open"]);
+  one.sent.length = 0;
+  await one.done(one.cache.withdraw(one.call(), ["a"]));
+  assertEquals(one.sent, ["withdraw"]);
 });
 
 Deno.test("CircuitCache answers calls for unknown circuits as they are: in a list, and after its end", async () => {

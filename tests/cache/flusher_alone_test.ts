@@ -18,7 +18,12 @@ class RequestTimers extends VirtualTimers {
 }
 
 /** A flusher for circuits that have rows. Its statements are answered by `origin`. */
-function openFlusher(origin: Partial<Origin>, keys = ["a"], timers = new VirtualTimers()) {
+function openFlusher(
+  origin: Partial<Origin>,
+  keys = ["a"],
+  timers = new VirtualTimers(),
+  onRead: (entries: CacheEntries) => void = () => {},
+) {
   const entries = new CacheEntries({ clock: () => timers.now(), now: undefined }, false, () => {});
   const circuits = keys.map((key) => {
     const question = entries.ask(key);
@@ -55,6 +60,7 @@ function openFlusher(origin: Partial<Origin>, keys = ["a"], timers = new Virtual
     onError: () => {},
     readWhole: (read) => {
       readWhole.push(read.map(({ key }) => key));
+      onRead(entries);
       return Promise.resolve();
     },
   });
@@ -121,22 +127,45 @@ Deno.test("Flusher sends its next piece at once where rows of the one before it 
   assertEquals(open.entries.pending, 0);
 });
 
-Deno.test("Flusher tries again soon where some of what is left over is still to be counted", async () => {
-  let flushes = 0;
-  using open = openFlusher({
-    flush: () =>
-      Promise.resolve(++flushes === 1 ? { outcome: "done", leftOver: ["a", "b"] } : DONE),
-  }, ["a", "b"]);
-  open.flusher.note();
-  await untilSent(open, "flush");
-  const [, unused] = open.circuits;
-  // Another instance has zeroed it since.
-  const question = open.entries.ask("b");
+/** Circuit "b" turns out to have been zeroed by another instance. */
+function zero(entries: CacheEntries): void {
+  const question = entries.ask("b");
   const zeroed = { ...ABSENT_CIRCUIT, key: "b", version: 3, zeroedVersion: 3 };
-  open.entries.learnRead(unused!, zeroed, question);
-  assertEquals([unused!.isCountable, open.entries.pending], [false, 1]);
-  assertEquals(await untilSent(open, "flush", 2), 1000);
-});
+  entries.learnRead(question.entry!, zeroed, question);
+  entries.end(question.entry);
+}
+
+for (const leftOver of [["a", "b"], ["b"]]) {
+  const isSome = leftOver.includes("a");
+  const title = isSome ? "tries again soon where some" : "rests where none";
+  Deno.test(`Flusher ${title} of what is left over counts`, async () => {
+    let flushes = 0;
+    using open = openFlusher(
+      { flush: () => Promise.resolve(++flushes === 1 ? { outcome: "done", leftOver } : DONE) },
+      ["a", "b"],
+      new VirtualTimers(),
+      zero,
+    );
+    open.flusher.note();
+    await untilSent(open, "flush");
+    assertEquals([open.entries.pending, open.timers.size], isSome ? [1, 1] : [0, 0]);
+    if (isSome) assertEquals(await untilSent(open, "flush", 2), 1000);
+  });
+}
+
+for (const timers of [new VirtualTimers(), new RequestTimers()]) {
+  const { canJoin } = timers;
+  Deno.test(`Flusher writes the row of the instance once ${canJoin ? "at a time" : "for each request"}`, async () => {
+    const written = Promise.withResolvers<void>();
+    using open = openFlusher({ register: () => written.promise }, [], timers);
+    const renewed = [open.flusher.renew(), open.flusher.renew()];
+    assertEquals(open.sent.length, canJoin ? 1 : 2);
+    written.resolve();
+    await Promise.all(renewed);
+    await open.flusher.renew();
+    assertEquals(open.sent.length, canJoin ? 1 : 2);
+  });
+}
 
 Deno.test("Flusher that ends while rows are left over starts no timer", async () => {
   const answered = Promise.withResolvers<FlushResult>();

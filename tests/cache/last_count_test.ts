@@ -78,7 +78,9 @@ Deno.test("end sends a flush of unknown fate again until it is final, not otherw
   // The lost statement may still count it: it is no ordinary record.
   assert(!one.sent.includes("countDeferred"));
   scene.database.isTokenTaken = false;
-  await scene.timers.advance(40);
+  await scene.timers.advance(19);
+  assertEquals(one.inFlight, []);
+  await scene.timers.advance(1);
   await one.answer("findFlush");
   await one.answer("flush");
   await ended;

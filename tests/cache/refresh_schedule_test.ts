@@ -133,6 +133,8 @@ Deno.test("RefreshSchedule leaves room for three round trips in the bound, and h
   assertEquals(schedule.intervalMs, 950);
   schedule.measured(400); // 100 on average
   assertEquals(schedule.intervalMs, 695);
+  schedule.measured(100);
+  assertEquals(schedule.intervalMs, 695);
   schedule.measured(2000);
   assertEquals(schedule.intervalMs, 500);
 });
@@ -160,4 +162,16 @@ Deno.test("RefreshSchedule spreads instances over half of the interval after an 
     );
     schedule.end();
   }
+});
+
+Deno.test("RefreshSchedule follows an announcement at once where no other one came shortly before", async () => {
+  const { schedule, timers, sentAt } = openSchedule();
+  schedule.wake();
+  await timers.advance(5);
+  schedule.announce();
+  await timers.advance(0);
+  schedule.announce();
+  await timers.advance(30);
+  assertEquals(sentAt, [0, 5, 25]);
+  schedule.end();
 });

@@ -425,3 +425,13 @@ Deno.test("SuccessCount counts up to the highest number that a column holds", ()
   atOnce.wasRecorded(counted(MAX_COUNT), { order: 2, at: 0 }, 3);
   assertEquals(atOnce.shown, MAX_COUNT);
 });
+
+Deno.test("SuccessCount shows successes that wait beside one that was counted at once", () => {
+  const successes = new SuccessCount();
+  const counted = (successCount: number) => ({ ...ABSENT_CIRCUIT, key: "a", successCount });
+  successes.learn(counted(5), 1);
+  successes.defer(0);
+  // Its answer does not say so yet.
+  successes.wasRecorded(counted(5), { order: 2, at: 0 }, 3);
+  assertEquals(successes.shown, 7);
+});

@@ -33,13 +33,15 @@ for (const kind of ["break", "page that is too long"] as const) {
   Deno.test(`TailFollower: after a ${kind} everything is read again, and no earlier answer is kept`, async () => {
     await using scene = new Scene();
     const one = scene.open();
-    scene.database.recordSuccess("a");
+    for (let time = 0; time < 3; time++) scene.database.recordSuccess("a");
     await one.useRegularly("a");
     await one.recordSuccess("a");
     const waiting = one.read("b");
     await one.execute("read");
     scene.database.transition("a", "open");
     scene.database.transition("b", "open");
+    // A server that lacks the last successes: after a break its count is true.
+    scene.database.rows.set("a", { ...scene.database.rows.get("a")!, successCount: 1 });
     if (kind === "break") scene.database.restart();
     else scene.database.tooLong = 1;
     await scene.timers.advance(950);
@@ -49,7 +51,7 @@ for (const kind of ["break", "page that is too long"] as const) {
     await one.answer("readKnown");
     const answer = await one.cache.read(one.call(), "a");
     assertEquals([answer.source, answer.circuit!.state], ["cache", "open"]);
-    assertEquals(answer.circuit!.successCount, 2, "its success waits still");
+    assertEquals(answer.circuit!.successCount, kind === "break" ? 2 : 4, "its success waits still");
     await one.answer("read");
     assertEquals((await waiting)!.state, "open", "it was asked again");
     assertEquals((await one.read("b"))!.state, "open");
