@@ -14,7 +14,7 @@
 import { bundleStoma } from "../tests/support/stoma.ts";
 import { type BrokenNetworkStage, playBrokenNetwork } from "./demo/broken_network.ts";
 import { type DemoDatabase, openDatabase } from "./demo/database.ts";
-import { startGateways } from "./demo/gateways.ts";
+import { CIRCUIT, GATEWAYS, startGateways } from "./demo/gateways.ts";
 import type { BreakerSettings, GatewaySettings } from "./demo/messages.ts";
 import { stay } from "./demo/stay.ts";
 import { play } from "./demo/story.ts";
@@ -28,8 +28,6 @@ const USAGE = `Usage: deno task demo [--store=postgres|memory] [--stay]
   --stay            instead, three gateways stay under light traffic, and the dashboard shows them`;
 
 const INTERRUPTED = 130;
-const CIRCUIT = "orders";
-const GATEWAYS = ["gateway-1", "gateway-2", "gateway-3"];
 const BREAKER: BreakerSettings = {
   failureThreshold: 5,
   resetTimeoutMs: 2_000,

@@ -2,6 +2,10 @@ import { GatewayProcess } from "./gateway_process.ts";
 import type { GatewaySettings } from "./messages.ts";
 import type { Timeline } from "./timeline.ts";
 
+/** The gateways of the demo, and the circuit that they share. */
+export const GATEWAYS: readonly string[] = ["gateway-1", "gateway-2", "gateway-3"];
+export const CIRCUIT = "orders";
+
 /** Gateways, each in a process of its own. Disposal ends them. */
 export interface Gateways extends AsyncDisposable {
   readonly all: readonly GatewayProcess[];

@@ -10,14 +10,12 @@ import { PostgresCircuitBreakerStore } from "../../mod.ts";
 import { fromPostgresJs } from "../../src/adapters/postgres_js.ts";
 import { dashboard } from "../../src/dashboard/dashboard.ts";
 import type { DemoDatabase } from "./database.ts";
-import { startGateways } from "./gateways.ts";
+import { CIRCUIT, GATEWAYS, startGateways } from "./gateways.ts";
 import type { GatewayProcess } from "./gateway_process.ts";
 import type { BreakerSettings, GatewaySettings } from "./messages.ts";
 import type { Timeline } from "./timeline.ts";
 import type { Upstream } from "./upstream.ts";
 
-const CIRCUIT = "orders";
-const GATEWAYS = ["gateway-1", "gateway-2", "gateway-3"];
 const BREAKER: BreakerSettings = {
   failureThreshold: 5,
   resetTimeoutMs: 10_000,

@@ -165,7 +165,7 @@ const OPENERS: Readonly<
     return {
       client: fromPostgresJs(sql, { prepare: false }),
       listeningClient: listening(fromPostgresJs(sql, { prepare: false }), fromPostgresJs(sql)),
-      close: () => endWithin(sql.end({ timeout: END_WITHIN_MS / 1000 })),
+      close: () => waitForEnd(sql.end({ timeout: END_WITHIN_MS / 1000 })),
     };
   },
   pg(module, { url, timeoutMs }) {
@@ -189,7 +189,7 @@ const OPENERS: Readonly<
         fromNodePostgres(pool, { prepare: false }),
         fromNodePostgres(pool),
       ),
-      close: () => endWithin(pool.end()),
+      close: () => waitForEnd(pool.end()),
     };
   },
   bun(_module, { url, timeoutMs }) {
@@ -206,7 +206,7 @@ const OPENERS: Readonly<
     return {
       client,
       listeningClient: client,
-      close: () => endWithin(sql.close()),
+      close: () => waitForEnd(sql.close()),
     };
   },
 };
@@ -225,7 +225,7 @@ function listening(client: PostgresClient, other: PostgresClient): PostgresClien
 }
 
 /** Waits for an end that a hung connection may never reach, for a second at most. */
-export async function endWithin(ended: Promise<unknown>): Promise<void> {
+export async function waitForEnd(ended: Promise<unknown>): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<void>((resolve) => timer = setTimeout(resolve, END_WITHIN_MS));
   await Promise.race([ended.catch(() => {}), late]);

@@ -26,10 +26,10 @@ import { WATCH } from "./commands/watch.ts";
 import {
   type Connection,
   DRIVER_NAMES,
-  endWithin,
   namesDatabase,
   openConnection,
   urlOf,
+  waitForEnd,
 } from "./connection.ts";
 import { EXIT_CODES, type ExitCode } from "./exit_codes.ts";
 import { commandHelp, mainHelp, programOf } from "./help.ts";
@@ -197,7 +197,7 @@ class Session implements Context {
 
   /** Ends the store and the connections. */
   async end(): Promise<void> {
-    if (this.#store !== undefined) await endWithin(this.#store.close());
+    if (this.#store !== undefined) await waitForEnd(this.#store.close());
     try {
       await (await this.#connection)?.close();
     } catch {
