@@ -137,6 +137,23 @@ for (const isExecuted of [true, false]) {
   });
 }
 
+Deno.test("Flusher counts nothing else while a flush that is lost again has no result", async () => {
+  const { scene, one } = await openScene();
+  await using _ = scene;
+  await recordMany(one, "a", 5);
+  await until(scene, one, "flush");
+  await one.lose("flush");
+  await recordMany(one, "a", 2);
+  await until(scene, one, "findFlush");
+  await one.answer("findFlush"); // it has counted nothing yet
+  await one.lose("flush");
+  await settle();
+  assertEquals(one.inFlight.filter(({ method }) => method === "flush"), []);
+  await until(scene, one, "findFlush");
+  await one.drain();
+  assertEquals([stored(scene), one.cache.pending], [7, 0]);
+});
+
 Deno.test("Flusher: each piece has its own number, so that one that fails takes nothing with it", async () => {
   const { scene, one } = await openScene();
   await using _ = scene;

@@ -435,3 +435,11 @@ Deno.test("SuccessCount shows successes that wait beside one that was counted at
   successes.wasRecorded(counted(5), { order: 2, at: 0 }, 3);
   assertEquals(successes.shown, 7);
 });
+
+Deno.test("SuccessCount adds no success that was asked for before the circuit was learned", () => {
+  const successes = new SuccessCount();
+  const zeroed = { ...ABSENT_CIRCUIT, key: "a", version: 1, zeroedVersion: 1 };
+  successes.learn(zeroed, 4);
+  successes.wasRecorded(zeroed, { order: 2, at: 0 }, 5);
+  assertEquals(successes.shown, 0);
+});

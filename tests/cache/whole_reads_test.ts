@@ -1,6 +1,10 @@
 /** What only a whole read finds. */
 
 import { assert, assertEquals } from "@std/assert";
+import { CacheEntries } from "../../src/cache/entries.ts";
+import type { Origin } from "../../src/cache/origin.ts";
+import { WholeReads } from "../../src/cache/whole_reads.ts";
+import { Deadlines } from "../../src/time/deadlines.ts";
 import { Scene } from "./model_network.ts";
 
 Deno.test("CircuitCache finds by whole reads what the log does not say, within ten bounds", async () => {
@@ -147,4 +151,25 @@ Deno.test("WholeReads reads whole what is in regular use or unsettled, each once
     if (step % 10 === 0) await one.done(one.read("regular"));
   }
   assertEquals(read.map((keys) => keys.toSorted()), [["open", "regular"]]);
+});
+
+Deno.test("WholeReads reads two thousand circuits at a time, and none in an outage", async () => {
+  const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
+  const circuits = Array.from({ length: 2001 }, (_, index) => entries.ask(`${index}`).entry!);
+  const sent: number[] = [];
+  const deadlines = new Deadlines(1000);
+  const origin = {
+    isOut: false,
+    readKnown: (_: unknown, keys: readonly string[]) => {
+      sent.push(keys.length);
+      return Promise.resolve([]);
+    },
+  };
+  const reads = new WholeReads(origin as unknown as Origin, entries, deadlines);
+  await reads.read(circuits);
+  assertEquals(sent, [2000, 1]);
+  origin.isOut = true;
+  await reads.read(circuits);
+  assertEquals(sent, [2000, 1]);
+  deadlines.stop();
 });
