@@ -205,3 +205,13 @@ Deno.test("CacheEntries: after a break the counts are those of another server", 
     assertEquals(read(4), hasCounts ? 9 : 4);
   }
 });
+
+Deno.test("CacheEntries: a page of the log from before a circuit has an entry is not kept for it", () => {
+  const { entries } = openEntries();
+  const page = entries.askAny();
+  const question = entries.ask("a");
+  entries.learnLogged("a", { ...ABSENT_CIRCUIT, key: "a", version: 5 }, page);
+  assertEquals(question.entry!.isKnown, false, "another entry may have known it in a newer form");
+  // An answer to what is in flight can be older still.
+  assertEquals(entries.learnRead(question.entry!, undefined, question), false);
+});

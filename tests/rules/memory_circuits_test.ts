@@ -307,3 +307,13 @@ Deno.test("MemoryCircuits prunes what is closed and idle for longer, and keeps w
   assertEquals(await prune(1000), 1);
   assertEquals((await circuits.list(CALL, LIST)).map(({ key }) => key), ["d"]);
 });
+
+Deno.test("MemoryCircuits admits no claim of a forced circuit, until the force has ended", async () => {
+  const { circuits, clock } = scene();
+  await circuits.transition(CALL, "a", "open");
+  clock.at += RESET;
+  await circuits.force(CALL, "a", force("open", 100));
+  assertEquals((await circuits.claim(CALL, "a", 0)).isAdmitted, false);
+  clock.at += 100;
+  assertEquals((await circuits.claim(CALL, "a", 0)).isAdmitted, true);
+});
