@@ -91,6 +91,7 @@ async function play(
 
   // What was done in the phase before is on all nodes. What is done from here on may be lost where the
   // fault keeps it from the other nodes.
+  await cluster.untilReplicated();
   const leader = await cluster.leader();
   await each((gateway) => gateway.phase("during", 0));
   await fault.prepare?.(cluster, leader);
