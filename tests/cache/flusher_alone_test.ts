@@ -70,7 +70,7 @@ function openFlusher(
   };
 }
 
-/** Passes the time in steps until a statement was sent so many times. Returns how long it took. */
+/** Passes the time in steps until a statement was sent that often. Returns how long it took. */
 async function untilSent(
   { timers, sent }: { timers: VirtualTimers; sent: readonly string[] },
   method: string,
