@@ -21,7 +21,8 @@ Deno.test("statements for many circuits keep the index, whatever the table was w
   const texts = new Set<string>();
   const client: PostgresClient = {
     query(text, params) {
-      if (!text.includes("pg_notify")) texts.add(text);
+      // One for a single key, or for the instance, may be sent beside them.
+      if (text.includes("$1::text::text[]")) texts.add(text);
       return real.query(text, params);
     },
   };
@@ -88,7 +89,7 @@ Deno.test("a flush finds its rows by the index, then by their places, whatever t
   reserved.release();
 });
 
-Deno.test("what removes rows compares no row with each other one, whatever the plan", async () => {
+Deno.test("what removes rows compares none with each other one, whatever the table was", async () => {
   await using open = await openTable();
   const { sql } = open;
   const context = new StatementContext(
@@ -98,23 +99,40 @@ Deno.test("what removes rows compares no row with each other one, whatever the p
     "default",
   );
   const reserved = await sql.reserve();
-  // A small table is read as a whole. Its plan may still be in use when the table is a hundred times larger.
-  await reserved`set enable_tidscan = off`;
-  for (
-    const { action, text } of [
-      pruneStatement(context, true),
-      pruneStatement(context, false),
-      trimStatement(context),
-      pruneLogStatement(context),
-    ]
-  ) {
-    const values = [..."12"].slice(0, text.includes("$2") ? 2 : 1).join();
-    await reserved.unsafe(`prepare removal as ${text}`);
-    const plan = await reserved.unsafe(`explain execute removal (${values})`);
-    await reserved`deallocate removal`;
-    const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
-    assertMatch(lines, /Delete on/, action);
-    assertEquals(/ctid = ANY/i.test(lines), false, `${action}: ${lines}`);
+  await reserved`set plan_cache_mode = force_generic_plan`;
+  for (const moment of ["never analyzed", "analyzed while it held little"]) {
+    if (moment !== "never analyzed") {
+      await reserved`insert into stoma_circuit_breakers (key)
+        select 'circuit-' || i from generate_series(1, 25) as i`;
+      await reserved`insert into stoma_circuit_breakers_changes
+          (version, key, at, from_state, to_state, cause)
+        select i, 'circuit-' || i, 1, 'closed', 'open', 'trip' from generate_series(1, 25) as i`;
+      await reserved`analyze stoma_circuit_breakers, stoma_circuit_breakers_changes`;
+    }
+    for (
+      const { action, text } of [
+        pruneStatement(context, true),
+        pruneStatement(context, false),
+        trimStatement(context),
+        pruneLogStatement(context),
+      ]
+    ) {
+      const values = [..."12"].slice(0, text.includes("$2") ? 2 : 1).join();
+      await reserved.unsafe(`prepare removal as ${text}`);
+      const plan = await reserved.unsafe(`explain execute removal (${values})`);
+      await reserved`deallocate removal`;
+      const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
+      const writes = lines.split(/(?=^ *CTE \w+$)/m).filter((part) =>
+        /(Delete|Update) on/.test(part)
+      );
+      for (const write of writes.filter((part) => !part.includes("_instances"))) {
+        // By its place, or by a hash of the places: not each row with each place.
+        assertMatch(write, /(TID|Hash|Merge) Cond: .*ctid/, `${action}, ${moment}: ${lines}`);
+        const isEach = /(Join Filter|Filter): .*ctid|ctid = ANY/.test(write);
+        assertEquals(isEach, false, `${action}, ${moment}: ${lines}`);
+      }
+      assertEquals(writes.length > 0, true);
+    }
   }
   reserved.release();
 });
