@@ -57,50 +57,27 @@ Deno.test("statements for many circuits keep the index, whatever the table was w
   await sql.end();
 });
 
-Deno.test("a flush finds its rows by the index, then by their places, whatever the table was", async () => {
-  await using open = await openTable();
-  const { sql } = open;
-  const context = new StatementContext(
-    parseTableName("test", "stoma_circuit_breakers"),
-    RULES,
-    false,
-    "default",
-  );
-  const reserved = await sql.reserve();
-  await reserved`set plan_cache_mode = force_generic_plan`;
-  for (const moment of ["never analyzed", "analyzed while it held little"]) {
-    if (moment !== "never analyzed") {
-      await reserved`insert into stoma_circuit_breakers (key)
-        select 'circuit-' || i from generate_series(1, 25) as i`;
-      await reserved`analyze stoma_circuit_breakers`;
-    }
-    await reserved.unsafe(
-      `prepare flush (text, text, text, text, text, text) as ${flushStatement(context).text}`,
-    );
-    const plan = await reserved.unsafe(
-      "explain execute flush ('me', '1', '{a}', '{1}', '{0}', '{0}')",
-    );
-    await reserved`deallocate flush`;
-    const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
-    assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, `${moment}: ${lines}`);
-    assertMatch(lines, /Tid Scan on stoma_circuit_breakers/, `${moment}: ${lines}`);
-    assertEquals(/Seq Scan on stoma_circuit_breakers( |$)/m.test(lines), false, lines);
-  }
-  reserved.release();
-});
+/** A statement, and the values of its parameters. */
+interface Planned {
+  readonly text: string;
+  readonly values: string;
+}
 
-Deno.test("what removes rows compares none with each other one, whatever the table was", async () => {
+/**
+ * Checks the plans of statements that are kept whatever becomes of the tables: from when nothing was known
+ * of these, and from when they held little.
+ */
+async function checkKeptPlans(
+  statementsOf: (context: StatementContext) => Readonly<Record<string, Planned>>,
+  check: (lines: string, shown: string) => void,
+): Promise<void> {
   await using open = await openTable();
   const { sql } = open;
-  const context = new StatementContext(
-    parseTableName("test", "stoma_circuit_breakers"),
-    RULES,
-    false,
-    "default",
-  );
+  const table = parseTableName("test", "stoma_circuit_breakers");
+  const statements = statementsOf(new StatementContext(table, RULES, false, "default"));
   const reserved = await sql.reserve();
   await reserved`set plan_cache_mode = force_generic_plan`;
-  for (const moment of ["never analyzed", "analyzed while it held little"]) {
+  for (const moment of ["never analyzed", "analyzed while they held little"]) {
     if (moment !== "never analyzed") {
       await reserved`insert into stoma_circuit_breakers (key)
         select 'circuit-' || i from generate_series(1, 25) as i`;
@@ -109,30 +86,51 @@ Deno.test("what removes rows compares none with each other one, whatever the tab
         select i, 'circuit-' || i, 1, 'closed', 'open', 'trip' from generate_series(1, 25) as i`;
       await reserved`analyze stoma_circuit_breakers, stoma_circuit_breakers_changes`;
     }
-    for (
-      const { action, text } of [
-        pruneStatement(context, true),
-        pruneStatement(context, false),
-        trimStatement(context),
-        pruneLogStatement(context),
-      ]
-    ) {
-      const values = [..."12"].slice(0, text.includes("$2") ? 2 : 1).join();
-      await reserved.unsafe(`prepare removal as ${text}`);
-      const plan = await reserved.unsafe(`explain execute removal (${values})`);
-      await reserved`deallocate removal`;
+    for (const [name, { text, values }] of Object.entries(statements)) {
+      await reserved.unsafe(`prepare kept as ${text}`);
+      const plan = await reserved.unsafe(`explain execute kept (${values})`);
+      await reserved`deallocate kept`;
       const lines = plan.map((row) => row["QUERY PLAN"]).join("\n");
+      check(lines, `${name}, ${moment}: ${lines}`);
+    }
+  }
+  reserved.release();
+}
+
+Deno.test("a flush finds its rows by the index, then by their places, whatever the table was", async () => {
+  await checkKeptPlans(
+    (context) => ({
+      flush: {
+        text: flushStatement(context).text,
+        values: "'me', '1', '{a}', '{1}', '{0}', '{0}'",
+      },
+    }),
+    (lines, shown) => {
+      assertMatch(lines, /Index Scan (using|on) stoma_circuit_breakers_pkey/, shown);
+      assertMatch(lines, /Tid Scan on stoma_circuit_breakers/, shown);
+      assertEquals(/Seq Scan on stoma_circuit_breakers( |$)/m.test(lines), false, shown);
+    },
+  );
+});
+
+Deno.test("what removes rows compares none with each other one, whatever the table was", async () => {
+  await checkKeptPlans(
+    (context) => ({
+      "prune, where elected": { text: pruneStatement(context, true).text, values: "1, 2" },
+      prune: { text: pruneStatement(context, false).text, values: "1, 2" },
+      trim: { text: trimStatement(context).text, values: "1" },
+      "prune the log": { text: pruneLogStatement(context).text, values: "1, 2" },
+    }),
+    (lines, shown) => {
       const writes = lines.split(/(?=^ *CTE \w+$)/m).filter((part) =>
         /(Delete|Update) on/.test(part)
       );
       for (const write of writes.filter((part) => !part.includes("_instances"))) {
         // By its place, or by a hash of the places: not each row with each place.
-        assertMatch(write, /(TID|Hash|Merge) Cond: .*ctid/, `${action}, ${moment}: ${lines}`);
-        const isEach = /(Join Filter|Filter): .*ctid|ctid = ANY/.test(write);
-        assertEquals(isEach, false, `${action}, ${moment}: ${lines}`);
+        assertMatch(write, /(TID|Hash|Merge) Cond: .*ctid/, shown);
+        assertEquals(/(Join Filter|Filter): .*ctid|ctid = ANY/.test(write), false, shown);
       }
       assertEquals(writes.length > 0, true);
-    }
-  }
-  reserved.release();
+    },
+  );
 });
