@@ -4,14 +4,13 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { CacheEntries } from "../../src/cache/entries.ts";
 import { LastCount } from "../../src/cache/last_count.ts";
 import type { Origin } from "../../src/cache/origin.ts";
-import { ABSENT_CIRCUIT } from "../../src/circuit.ts";
 import {
   CircuitBreakerStoreError,
   isCircuitBreakerStoreError,
   StoreTimeoutError,
   StoreUnavailableError,
 } from "../../src/errors.ts";
-import { Deadlines } from "../../src/time/deadlines.ts";
+import { type CallDeadlines, Deadlines } from "../../src/time/deadlines.ts";
 import { openScene, recordMany, stored, until } from "./counting_scene.ts";
 import { settle, VirtualTimers } from "./model_network.ts";
 
@@ -104,6 +103,19 @@ Deno.test("end says how many successes were not counted, and counts the other pi
   one.deadlines.stop();
 });
 
+/** A last count by itself, and the entry of a key without a row. */
+function openLastCount(origin: Partial<Origin>, deadlines: CallDeadlines) {
+  const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
+  const question = entries.ask("a");
+  const entry = question.entry!;
+  entries.learnRead(entry, undefined, question);
+  const last = new LastCount(origin as Origin, entries, {
+    ...{ instance: { id: "one", label: "one", boundMs: 1000 }, deadlines, random: () => 0 },
+    timers: new VirtualTimers(),
+  });
+  return { last, entry };
+}
+
 Deno.test("end reports what was not counted by the class of its cause, and with it", async () => {
   const other = new Error("Cannot count: a row of another kind");
   for (
@@ -113,16 +125,12 @@ Deno.test("end reports what was not counted by the class of its cause, and with 
       [other, CircuitBreakerStoreError],
     ] as const
   ) {
-    const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
-    const question = entries.ask("a");
-    entries.learnRead(question.entry!, undefined, question);
-    for (let time = 0; time < 3; time++) question.entry!.defer(0);
     const deadlines = new Deadlines(1000);
-    const origin = { countDeferred: () => Promise.reject(cause) } as unknown as Origin;
-    const last = new LastCount(origin, entries, {
-      ...{ instance: { id: "one", label: "one", boundMs: 1000 }, deadlines, random: () => 0 },
-      timers: new VirtualTimers(),
-    });
+    const { last, entry } = openLastCount(
+      { countDeferred: () => Promise.reject(cause) },
+      deadlines,
+    );
+    for (let time = 0; time < 3; time++) entry.defer(0);
     const error = await assertRejects(
       () => last.run(deadlines.begin(), () => Promise.resolve(undefined), () => {}),
       CircuitBreakerStoreError,
@@ -134,22 +142,17 @@ Deno.test("end reports what was not counted by the class of its cause, and with 
 });
 
 Deno.test("end gives no reason where the fate of a flush stayed unknown to its deadline", async () => {
-  const entries = new CacheEntries({ clock: () => 0, now: undefined }, false, () => {});
-  const question = entries.ask("a");
-  const { entry } = question;
-  entries.learnRead(entry!, { ...ABSENT_CIRCUIT, key: "a" }, question);
-  entry!.defer(0);
-  const flush = { number: 1, deferred: [{ key: "a", ...entry!.successes.take(1) }] };
-  const busy = () => Promise.resolve({ outcome: "busy" });
-  const origin = { findFlush: busy, flush: busy } as unknown as Origin;
-  const last = new LastCount(origin, entries, {
-    instance: { id: "one", label: "one", boundMs: 1000 },
-    deadlines: { race: (_: unknown, __: unknown, work: unknown) => work } as unknown as Deadlines,
-    timers: new VirtualTimers(),
-    random: () => 0,
-  });
-  const open = { flush, entries: [entry!], isLost: true };
+  const busy = () => Promise.resolve({ outcome: "busy" as const });
   const call = { beganAt: 0, dueAt: 0 };
+  const patient: CallDeadlines = {
+    begin: () => call,
+    race: (_call, _action, work) => work,
+    wasHeldUpSince: () => false,
+  };
+  const { last, entry } = openLastCount({ findFlush: busy, flush: busy }, patient);
+  entry.defer(0);
+  const flush = { number: 1, deferred: [{ key: "a", ...entry.successes.take(1) }] };
+  const open = { flush, entries: [entry], isLost: true };
   const error = await assertRejects(() => last.run(call, () => Promise.resolve(open), () => {}));
   assertEquals(
     (error as Error).message,
